@@ -1,0 +1,29 @@
+"""Stable names and orders: equal on every machine, process and hash seed."""
+
+import hashlib
+import json
+
+from webpairs_core.text import normalise_text
+
+KEY_BYTES = 16
+"""64 bits would collide at five billion rows; 128 do not."""
+
+
+def pair_key(canonical_url: str, text: str) -> bytes:
+    """The key of a pair: the first half of SHA-256 of URL, newline, normalised text (16 bytes).
+
+    `canonical_url` is the WHATWG-serialised URL without its fragment.
+    """
+    joined = f"{canonical_url}\n{normalise_text(text)}"
+    return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).digest()[:KEY_BYTES]
+
+
+def shuffle_rank(seed: int, key: bytes) -> bytes:
+    """Sort by this for a global shuffle that depends on (seed, key) alone (16 bytes)."""
+    return hashlib.sha256(seed.to_bytes(8, "big", signed=True) + key).digest()[:KEY_BYTES]
+
+
+def digest(value: object) -> str:
+    """SHA-256 (64 hex) of a JSON-like value, the same for equal values in any key order."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

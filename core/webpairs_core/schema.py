@@ -1,0 +1,159 @@
+"""The Arrow schemas of all Parquet parts, and the only functions that write and read them.
+
+The version travels in the schema's metadata (`webpairs.schema`); a reader that meets another one stops.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from webpairs_core.errors import PartCorrupt, SchemaMismatch
+from webpairs_core.records import Pair
+
+_VERSION = b"webpairs.schema"
+_KEY = pa.binary(16)
+
+
+def _versioned(name: str, fields: Sequence[pa.Field]) -> pa.Schema:
+    return pa.schema(fields, metadata={_VERSION: name.encode()})
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+_PAIR_FIELDS = [
+    _required("key", _KEY),
+    _required("url", pa.string()),
+    _required("src_url", pa.string()),
+    _required("text", pa.string()),
+    _required("text_source", pa.string()),
+    _required("page_url", pa.string()),
+    _required("position", pa.int32()),
+    _required("page_lang", pa.string()),
+    _required("declared_width", pa.int32()),
+    _required("declared_height", pa.int32()),
+    _required("found_in", pa.string()),
+    _required("fetched_at", pa.timestamp("ms", tz="UTC")),
+    _required("optout", pa.list_(pa.string())),
+    _required("license_url", pa.string()),
+    _required("context", pa.string()),
+]
+_FILTER_FIELDS = [
+    _required("lang", pa.string()),
+    _required("lang_score", pa.float32()),
+    _required("lang_detector", pa.string()),
+    _required("host", pa.string()),
+]
+_OUTCOME_FIELDS = [
+    _required("outcome", pa.string()),
+    _required("http_status", pa.int16()),
+    _required("final_url", pa.string()),
+    _required("content_type", pa.string()),
+    _required("bytes", pa.int64()),
+    _required("etag", pa.string()),
+    _required("last_modified", pa.string()),
+    _required("sha256", pa.string()),
+    _required("phash", pa.uint64()),
+    _required("original_width", pa.int32()),
+    _required("original_height", pa.int32()),
+    _required("width", pa.int32()),
+    _required("height", pa.int32()),
+    _required("fetch_ms", pa.int32()),
+    _required("attempts", pa.int16()),
+    _required("image_optout", pa.list_(pa.string())),
+    _required("tar", pa.string()),
+    _required("offset", pa.int64()),
+    _required("length", pa.int64()),
+]
+
+PAGES = _versioned(
+    "pages/1",
+    [
+        _required("url", pa.string()),
+        _required("depth", pa.int32()),
+        _required("outcome", pa.string()),
+        _required("http_status", pa.int16()),
+        _required("n_images", pa.int32()),
+        _required("n_pairs", pa.int32()),
+        _required("unpaired", pa.map_(pa.string(), pa.int32())),
+        _required("links", pa.list_(pa.string())),
+        _required("optout", pa.list_(pa.string())),
+    ],
+)
+"""One row for each page asked for: what became of it, its images without a pair by reason, its links."""
+
+PAIRS = _versioned("pairs/1", _PAIR_FIELDS)
+CANDIDATES = _versioned("candidates/1", _PAIR_FIELDS + _FILTER_FIELDS)
+SAMPLES = _versioned("samples/1", _PAIR_FIELDS + _FILTER_FIELDS + _OUTCOME_FIELDS)
+"""One outcome row for each candidate; `tar`, `offset` and `length` (bytes) locate the encoded image."""
+REJECTS = _versioned(
+    "rejects/1",
+    [
+        _required("key", _KEY),
+        _required("stage", pa.string()),
+        _required("reason", pa.string()),
+        pa.field("dup_of", _KEY),
+    ],
+)
+PLAN = _versioned(
+    "plan/1",
+    [_required("shard", pa.int32()), _required("row", pa.int32())] + [*SAMPLES],
+)
+"""Which sample goes to which shard, at which row of it."""
+
+
+def pairs_table(pairs: Iterable[Pair]) -> pa.Table:
+    """Pairs as a table of schema pairs/1."""
+    rows = [msgspec.structs.asdict(pair) for pair in pairs]
+    return pa.Table.from_pylist(rows, schema=PAIRS)
+
+
+def write_part(path: Path, batches: Iterable[pa.RecordBatch | pa.Table], schema: pa.Schema) -> int:
+    """Write one Parquet part (zstd) and return its rows. The bytes depend on the rows alone."""
+    rows = 0
+    with pq.ParquetWriter(path, schema, compression="zstd", store_schema=True) as writer:
+        for batch in batches:
+            table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+            writer.write_table(table.cast(schema), row_group_size=65_536)
+            rows += table.num_rows
+    return rows
+
+
+def open_part(path: Path, schema: pa.Schema) -> pq.ParquetFile:
+    """Open a part after checking its version.
+
+    Raises PartCorrupt when it is missing or damaged, SchemaMismatch when its version is another.
+    """
+    try:
+        part = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise PartCorrupt(f"{path} cannot be read ({error}); delete it and run again") from error
+    found = (part.schema_arrow.metadata or {}).get(_VERSION, b"none").decode()
+    wanted = schema.metadata[_VERSION].decode()
+    if found != wanted:
+        part.close()
+        raise SchemaMismatch(
+            f"{path} has schema {found!r} where this release reads {wanted!r}; "
+            "run the stage that made it again with --fresh"
+        )
+    return part
+
+
+def read_part(path: Path, schema: pa.Schema, batch_rows: int = 8_192) -> Iterator[pa.RecordBatch]:
+    """The rows of a part, in order, in batches. Raises as `open_part`, also in mid-file."""
+    with open_part(path, schema) as part:
+        try:
+            yield from part.iter_batches(batch_size=batch_rows)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise PartCorrupt(
+                f"{path} is damaged ({error}); delete it and run again"
+            ) from error
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """A whole part as one table. Raises as `open_part`."""
+    return pa.Table.from_batches(read_part(path, schema), schema=schema)
