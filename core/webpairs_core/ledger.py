@@ -167,11 +167,14 @@ class Ledger(msgspec.Struct, frozen=True):
         """
         stage = Stage(self.root, name, fingerprint)
         with files.disk_errors():
+            is_whole = True
             for commit in stage.commits():
                 if commit.fingerprint != fingerprint:
                     _undo(stage, commit)
                 else:
-                    _roll_forward(stage, commit)
+                    is_whole &= _roll_forward(stage, commit)
+            if not is_whole:
+                files.remove(stage.folder / f"{DONE}.json")
             files.remove_tree(stage.scratch)
         return stage
 
@@ -251,8 +254,9 @@ def _read(path: Path) -> Commit:
         ) from error
 
 
-def _roll_forward(stage: Stage, commit: Commit) -> None:
-    """Give the files of a commit their final names; forget the commit if one is gone for good."""
+def _roll_forward(stage: Stage, commit: Commit) -> bool:
+    """Give the files of a commit their final names; if one is gone for good, forget the commit and
+    say False."""
     for entry in commit.files:
         temporary = stage.scratch / commit.attempt / _flat(entry.path)
         final = stage.root / entry.path
@@ -260,7 +264,8 @@ def _roll_forward(stage: Stage, commit: Commit) -> None:
             files.rename(temporary, final)
         elif not final.exists():
             _undo(stage, commit)
-            return
+            return False
+    return True
 
 
 def _undo(stage: Stage, commit: Commit) -> None:

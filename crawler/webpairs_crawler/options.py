@@ -1,0 +1,66 @@
+"""The recipe sections of the crawler: `[crawl]` for pages, `[fetch]` for images."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from webpairs_core import __version__
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+CrawledText = Literal["alt", "figcaption", "title", "aria"]
+OptoutPolicy = Literal["strict", "default", "report"]
+
+
+class CrawlSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which pages are read, how politely, and which of their texts become pairs."""
+
+    seeds: tuple[str, ...] = ()
+    """URLs to start from."""
+    seeds_file: str = ""
+    """A text file with one URL a line; # starts a comment."""
+    max_pages: Count = 1000
+    max_depth: Annotated[int, Meta(ge=0)] = 5
+    """Links from a seed; 0 reads the seeds only."""
+    allowed_domains: tuple[str, ...] = ()
+    """Hosts (and their sub-domains) that may be followed; empty: the seeds' hosts; "*": all."""
+    texts: Annotated[tuple[CrawledText, ...], Meta(min_length=1)] = ("alt",)
+    """Each text source here makes a pair of its own."""
+    user_agent: str = f"webpairs/{__version__}"
+    contact: str = ""
+    """A URL or mail address, added to the User-Agent so that a site owner can complain."""
+    private_networks: tuple[str, ...] = ()
+    """CIDR networks that may be reached although they are private, e.g. 127.0.0.0/8."""
+    optout: OptoutPolicy = "default"
+    """`default`: a signal that forbids training drops the pair; `strict`: noindex does too;
+    `report`: signals are only recorded."""
+    concurrency: Count = 16
+    per_host: Count = 4
+    """Simultaneous page requests to one host."""
+    delay_s: Annotated[float, Meta(ge=0)] = 0.0
+    """Pause between page requests to one host."""
+    timeout_s: Seconds = 20.0
+    max_page_bytes: Count = 8_388_608
+    retries: Annotated[int, Meta(ge=0, le=10)] = 2
+    pages_per_part: Count = 200
+    """A part is committed when it holds this many pages."""
+
+    @property
+    def agent(self) -> str:
+        """The User-Agent header."""
+        return f"{self.user_agent} (+{self.contact})" if self.contact else self.user_agent
+
+
+class FetchSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How images are downloaded."""
+
+    concurrency: Count = 64
+    per_host: Count = 2
+    timeout_s: Seconds = 20.0
+    """For one request with its redirects, from the queue of its host to the last byte."""
+    max_bytes: Count = 20_000_000
+    retries: Annotated[int, Meta(ge=0, le=10)] = 2
+    """Repeats after an outcome that can heal: dns, connect, timeout, slow, protocol, http_5xx, 429."""
+    rows_per_part: Count = 1000
+    """Candidates in a part: the unit of resume."""

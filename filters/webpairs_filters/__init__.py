@@ -1,0 +1,1 @@
+"""Which pairs are kept, and why each other one is not."""

@@ -1,0 +1,142 @@
+"""One TOML file is the whole configuration. Decoded strictly: a misspelt key is an error that names
+the place and the nearest spelling."""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from webpairs_core.errors import RecipeError
+from webpairs_core.keys import digest
+from webpairs_crawler.options import CrawlSection, FetchSection
+from webpairs_filters.catalog import Filter
+from webpairs_filters.options import DedupSection
+from webpairs_shards.options import ImageSection, ShardsSection
+from webpairs_trainer.options import EvalSection, TrainSection
+
+
+class ServeSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A web of our own on loopback, up while pages and images are fetched. For demos and tests."""
+
+    web: Literal["none", "demo", "folders", "gallery"] = "none"
+    """demo: the generated practice web; folders: each sub-folder of `path` is a host of its own;
+    gallery: the images of `path` on pages, captioned by `path`/captions.jsonl."""
+    path: str = ""
+    port: Annotated[int, Meta(ge=1, le=65535)] = 8471
+    """Hosts are 127.0.0.2, 127.0.0.3 … on this one port: URLs, and so keys, stay the same."""
+    pages: Annotated[int, Meta(ge=8)] = 400
+    """Size of the demo web."""
+
+
+class EngineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where units run."""
+
+    kind: Literal["local"] = "local"
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole run. A section that the file leaves out has its defaults."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    seed: Annotated[int, Meta(ge=0)] = 0
+    serve: ServeSection = ServeSection()
+    crawl: CrawlSection = CrawlSection()
+    filters: tuple[Filter, ...] = ()
+    dedup: DedupSection = DedupSection()
+    fetch: FetchSection = FetchSection()
+    image: ImageSection = ImageSection()
+    shards: ShardsSection = ShardsSection()
+    train: TrainSection = TrainSection()
+    eval: EvalSection = EvalSection()
+    engine: EngineSection = EngineSection()
+
+
+def load_recipe(path: Path, overrides: list[str]) -> Recipe:
+    """Read a recipe and apply `section.key=value` overrides (values as in TOML; a bare word is a
+    string).
+
+    Raises RecipeError with file, place and nearest spelling.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"there is no recipe {path}; recipes/ holds some to start from") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from None
+    for override in overrides:
+        _override(raw, override)
+    try:
+        return msgspec.convert(raw, Recipe, strict=False)
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"{path}: {_explain(str(error))}") from None
+
+
+def recipe_dict(recipe: Recipe) -> dict[str, Any]:
+    """The recipe in full, defaults included, as JSON-like data."""
+    built: dict[str, Any] = msgspec.to_builtins(recipe)
+    return built
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    """The digest that names a dataset made by this recipe (64 hex)."""
+    return digest(recipe_dict(recipe))
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"--set takes section.key=value, not {override!r}")
+    try:
+        parsed = tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    place: Any = raw
+    *parents, last = key.strip().split(".")
+    for name in parents:
+        place = place.setdefault(name, {})
+        if not isinstance(place, dict):
+            raise RecipeError(f"--set {key}: only section.key=value can be set, {name} is no section")
+    place[last] = parsed
+
+
+def _explain(message: str) -> str:
+    """msgspec's sentence, plus the nearest spelling of an unknown key or filter name."""
+    unknown = re.search(r"unknown field `([^`]*)`(?: - at `\$\.?([^`]*)`)?", message)
+    if unknown:
+        key, place = unknown.group(1), unknown.group(2) or ""
+        return f"unknown key {key!r}{_at(place)}{_nearest(key, _keys_at(place))}"
+    wrong = re.search(r"Invalid value '([^']*)' - at `\$\.(filters\[[^`]*)`", message)
+    if wrong:
+        names = _filter_names()
+        hint = _nearest(wrong.group(1), names) or f"; there are: {', '.join(names)}"
+        return f"unknown filter {wrong.group(1)!r}{_at(wrong.group(2))}{hint}"
+    return message.replace("$.", "")
+
+
+def _at(place: str) -> str:
+    return f" at [{place}]" if place else " at the top"
+
+
+def _nearest(word: str, words: list[str]) -> str:
+    near = difflib.get_close_matches(word, words, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(words)}"
+
+
+def _filter_names() -> list[str]:
+    return sorted(str(kind.__struct_config__.tag) for kind in Filter.__args__)
+
+
+def _keys_at(place: str) -> list[str]:
+    section = re.split(r"[.\[]", place)[0]
+    if section == "filters":
+        names = {name for kind in Filter.__args__ for name in kind.__struct_fields__}
+        return sorted(names | {"use"})
+    kinds = {f.name: f.type for f in msgspec.structs.fields(Recipe)}
+    kind = kinds.get(section, Recipe)
+    return sorted(f.name for f in msgspec.structs.fields(kind))

@@ -1,0 +1,86 @@
+"""The order of the rooms. A stage is a row of this table; its work is `run(run, stage)` in its module,
+imported only when there is work to do, so that a finished stage costs no heavy import."""
+
+import logging
+from collections.abc import Callable
+from importlib import import_module
+
+import msgspec
+
+from webpairs_core import __version__
+from webpairs_core.keys import digest
+from webpairs_core.ledger import DONE, Commit, Stage
+from webpairs_pipeline.recipe import recipe_dict
+from webpairs_pipeline.run import Made, Run
+
+log = logging.getLogger(__name__)
+
+
+class StageSpec(msgspec.Struct, frozen=True):
+    """What makes a stage do its work again: a change in its sections, its inputs or the limit."""
+
+    name: str
+    command: str
+    """The `webpairs` sub-command that runs it."""
+    module: str
+    inputs: tuple[str, ...]
+    sections: tuple[str, ...]
+    makes: str
+    """What it makes, relative to OUT; {name} is the recipe's name."""
+
+
+STAGES = (
+    StageSpec("crawl", "crawl", "crawl_stage", (), ("serve", "crawl"), "pairs"),
+    StageSpec("filter", "filter", "filter_stage", ("crawl",), ("filters",), "rejects/filter"),
+    StageSpec("dedup", "filter", "dedup_stage", ("filter",), ("dedup", "fetch"), "candidates"),
+    StageSpec(
+        "fetch", "fetch", "fetch_stage", ("dedup",), ("serve", "crawl", "fetch", "image"), "samples"
+    ),
+    StageSpec("plan", "shard", "plan_stage", ("fetch",), ("seed", "dedup", "shards"), "plan"),
+    StageSpec(
+        "shard",
+        "shard",
+        "shard_stage",
+        ("fetch", "plan"),
+        ("name", "seed", "image", "shards"),
+        "shards",
+    ),
+    StageSpec("train", "train", "train_stage", ("shard",), ("seed", "train"), "models/{name}"),
+    StageSpec("eval", "eval", "eval_stage", ("train",), ("eval",), "models/{name}/eval"),
+)
+COMMANDS = tuple(dict.fromkeys(spec.command for spec in STAGES))
+
+
+def fingerprint(spec: StageSpec, run: Run) -> str:
+    """The digest of all that decides what a stage makes."""
+    recipe = recipe_dict(run.recipe)
+    return digest(
+        {
+            "version": __version__,
+            "stage": spec.name,
+            "sections": {section: recipe[section] for section in spec.sections},
+            "inputs": {name: run.ledger.stage_digest(name) for name in spec.inputs},
+            "limit": run.limit,
+        }
+    )
+
+
+def run_stage(spec: StageSpec, run: Run) -> Made:
+    """Do what is left to do of one stage. Call with the ledger's lock held."""
+    stage = run.ledger.open_stage(spec.name, fingerprint(spec, run))
+    done = stage.commit_of(DONE)
+    if done is None:
+        module = import_module(f"webpairs_pipeline.{spec.module}")
+        work: Callable[[Run, Stage], Made] = module.run
+        made = work(run, stage)
+        with stage.unit(DONE) as unit:
+            done = unit.commit(*made.funnels, info=made.info)
+    else:
+        log.info("%s: done before, nothing to do", spec.name)
+    return made_by(spec, run, done)
+
+
+def made_by(spec: StageSpec, run: Run, done: Commit) -> Made:
+    """What a finished stage made, from its last commit."""
+    path = run.out / spec.makes.format(name=run.recipe.name)
+    return Made(path=path, funnels=tuple(done.funnels), info=done.info)

@@ -1,0 +1,1 @@
+"""Images in, deterministic WebDataset shards out; and reading, checking and showing them."""

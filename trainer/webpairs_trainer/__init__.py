@@ -1,0 +1,1 @@
+"""CLIP: learned from shards, judged by zero-shot classification."""
