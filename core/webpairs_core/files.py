@@ -28,8 +28,8 @@ def disk_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StorageError(
-                "the disk is full: free some space (or choose another place with --out) and run the "
-                "same command again; finished units are kept"
+                "the disk is full: free some space (or choose another place with --out) and run "
+                "the same command again; finished units are kept"
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise StorageError(
@@ -71,7 +71,7 @@ def rename(source: Path, target: Path) -> None:
 def create_once(path: Path, data: bytes, scratch: Path) -> bool:
     """Create `path` with `data` only if it is absent; say whether this call made it.
 
-    The data is complete and on disk before the name appears (`os.link`), so nobody reads half of it.
+    The data is complete and on disk before the name appears (`os.link`): nobody reads half of it.
     `scratch` is a free name on the same file system.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ class Funnel(msgspec.Struct, frozen=True):
     """Rows by snake_case reason, from the stage's closed list."""
 
     def check(self) -> "Funnel":
-        """Return self if the counts add up; raise `WebpairsError` (a bug, never the user) if not."""
+        """Return self if the counts add up; raise `WebpairsError` (a bug) if they do not."""
         if self.rows_in != self.kept + sum(self.rejected.values()):
             raise WebpairsError(
                 f"the funnel of stage {self.stage} does not add up: {self.rows_in} in, "

@@ -1,9 +1,10 @@
 """The ledger: which units of a stage are done, and the commit that makes one so.
 
 A unit writes its files under OUT/run/tmp/STAGE/ATTEMPT/, then commits by creating
-OUT/run/commits/STAGE/UNIT.json, which names the files and their SHA-256. Whoever creates that record
-first wins; only then do the files take their final names. A crash between the two is rolled forward
-by the next `open_stage`, which also sweeps what lost or died. So a unit is done or it is not.
+OUT/run/commits/STAGE/UNIT.json, which names the files and their SHA-256. Whoever creates that
+record first wins; only then do the files take their final names. A crash between the two is rolled
+forward by the next `open_stage`, which also sweeps what lost or died. So a unit is done or it is
+not.
 """
 
 import fcntl
@@ -22,6 +23,9 @@ from webpairs_core import files
 from webpairs_core.errors import PartCorrupt, RecipeError, StorageError
 from webpairs_core.funnel import Funnel
 from webpairs_core.keys import digest
+
+LOCK_WAIT_S = 5.0
+"""How long a command waits for another one that is about to end."""
 
 DONE = "done"
 """The unit that closes a stage: it holds the stage's funnels and no files."""
@@ -68,6 +72,14 @@ class Stage(msgspec.Struct, frozen=True):
         """Where this stage's unfinished files lie; on the same file system as OUT."""
         return self.root / "run" / "tmp" / self.name
 
+    @property
+    def work(self) -> Path:
+        """Where a stage may keep what a unit needs to go on after a crash (a training checkpoint).
+
+        Gone when the fingerprint changes or the stage is reset.
+        """
+        return self.root / "run" / "work" / f"{self.name}-{self.fingerprint[:16]}"
+
     def commits(self) -> list[Commit]:
         """All commits of the stage, by unit name, whatever their fingerprint."""
         if not self.folder.is_dir():
@@ -113,7 +125,7 @@ class UnitWriter:
         self._rows[final] = n_rows
 
     def commit(self, *funnels: Funnel, info: dict[str, Any] | None = None) -> Commit:
-        """Make the unit done, or find that another attempt was first; return the record that stands.
+        """Make the unit done, or find that another attempt was first; return what stands.
 
         Raises StorageError when the disk is full.
         """
@@ -148,7 +160,7 @@ class UnitWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After a won commit the folder is empty; after a lost or failed attempt it holds the losers.
+        # Empty after a won commit; a lost or failed attempt leaves its files here.
         files.remove_tree(self._folder)
 
 
@@ -176,6 +188,7 @@ class Ledger(msgspec.Struct, frozen=True):
             if not is_whole:
                 files.remove(stage.folder / f"{DONE}.json")
             files.remove_tree(stage.scratch)
+            _sweep_work(stage)
         return stage
 
     def reset(self, name: str) -> None:
@@ -185,11 +198,13 @@ class Ledger(msgspec.Struct, frozen=True):
             for commit in stage.commits():
                 _undo(stage, commit)
             files.remove_tree(stage.scratch)
+            _sweep_work(stage)
 
     def outputs(self, name: str, prefix: str = "") -> list[FileEntry]:
         """The committed files of a finished stage whose path starts with `prefix`, by path.
 
-        Raises RecipeError when the stage has not finished, PartCorrupt when a file changed its size.
+        Raises RecipeError when the stage has not finished, PartCorrupt when a file is not as
+        long as it was.
         """
         stage = self.stage(name)
         if not stage.is_done(DONE):
@@ -204,8 +219,8 @@ class Ledger(msgspec.Struct, frozen=True):
             if size != entry.bytes:
                 found = "is missing" if size < 0 else f"has {size:,} bytes"
                 raise PartCorrupt(
-                    f"{path} {found} where the ledger says {entry.bytes:,} bytes: delete it and run "
-                    f"its stage again (webpairs {name} makes it anew)"
+                    f"{path} {found} where the ledger says {entry.bytes:,} bytes: delete it and "
+                    f"run the {name} stage again"
                 )
         return sorted(entries, key=lambda entry: entry.path)
 
@@ -215,13 +230,13 @@ class Ledger(msgspec.Struct, frozen=True):
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold OUT for one command. Raises StorageError when another one does not let go in 5 s."""
+        """Hold OUT for one command. Raises StorageError when another one does not let go."""
         path = self.root / "run" / "lock"
         with files.disk_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + LOCK_WAIT_S
             while True:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -266,6 +281,12 @@ def _roll_forward(stage: Stage, commit: Commit) -> bool:
             _undo(stage, commit)
             return False
     return True
+
+
+def _sweep_work(stage: Stage) -> None:
+    for folder in stage.work.parent.glob(f"{stage.name}-*"):
+        if folder != stage.work:
+            files.remove_tree(folder)
 
 
 def _undo(stage: Stage, commit: Commit) -> None:

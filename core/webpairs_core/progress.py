@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from tqdm import tqdm
 
@@ -22,7 +22,7 @@ class Progress:
         self._n = 0
         self._note = ""
         self._started = self._last = time.monotonic()
-        self._bar: tqdm[object] | None = None
+        self._bar: tqdm[NoReturn] | None = None
 
     def __enter__(self) -> Self:
         if log.isEnabledFor(logging.INFO) and sys.stderr.isatty():

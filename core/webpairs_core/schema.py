@@ -1,6 +1,7 @@
 """The Arrow schemas of all Parquet parts, and the only functions that write and read them.
 
-The version travels in the schema's metadata (`webpairs.schema`); a reader that meets another one stops.
+The version travels in the schema's metadata (`webpairs.schema`); a reader that meets another one
+stops.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -84,12 +85,12 @@ PAGES = _versioned(
         _required("optout", pa.list_(pa.string())),
     ],
 )
-"""One row for each page asked for: what became of it, its images without a pair by reason, its links."""
+"""One row for each page asked for: its outcome, its images without a pair by reason, its links."""
 
 PAIRS = _versioned("pairs/1", _PAIR_FIELDS)
 CANDIDATES = _versioned("candidates/1", _PAIR_FIELDS + _FILTER_FIELDS)
 SAMPLES = _versioned("samples/1", _PAIR_FIELDS + _FILTER_FIELDS + _OUTCOME_FIELDS)
-"""One outcome row for each candidate; `tar`, `offset` and `length` (bytes) locate the encoded image."""
+"""One outcome row for each candidate; `tar`, `offset`, `length` (bytes) locate its image."""
 REJECTS = _versioned(
     "rejects/1",
     [
@@ -101,9 +102,61 @@ REJECTS = _versioned(
 )
 PLAN = _versioned(
     "plan/1",
-    [_required("shard", pa.int32()), _required("row", pa.int32())] + [*SAMPLES],
+    [
+        _required("shard", pa.int32()),
+        _required("row", pa.int32()),
+        _required("key", _KEY),
+        _required("url", pa.string()),
+        _required("text", pa.string()),
+        _required("text_source", pa.string()),
+        _required("page_url", pa.string()),
+        _required("page_lang", pa.string()),
+        _required("lang", pa.string()),
+        _required("lang_score", pa.float32()),
+        _required("host", pa.string()),
+        _required("license_url", pa.string()),
+        _required("optout", pa.list_(pa.string())),
+        _required("image_optout", pa.list_(pa.string())),
+        _required("sha256", pa.string()),
+        _required("phash", pa.uint64()),
+        _required("original_width", pa.int32()),
+        _required("original_height", pa.int32()),
+        _required("width", pa.int32()),
+        _required("height", pa.int32()),
+        _required("tar", pa.string()),
+        _required("offset", pa.int64()),
+        _required("length", pa.int64()),
+    ],
 )
-"""Which sample goes to which shard, at which row of it."""
+"""Which sample goes to which shard, at which row of it, and all that a shard says about it.
+
+No time of day and no duration: the same samples fetched on another day make the same plan.
+"""
+
+SHARD = _versioned(
+    "shard/1",
+    [
+        _required("key", pa.string()),
+        _required("url", pa.string()),
+        _required("caption", pa.string()),
+        _required("status", pa.string()),
+        _required("text_source", pa.string()),
+        _required("page_url", pa.string()),
+        _required("page_lang", pa.string()),
+        _required("lang", pa.string()),
+        _required("lang_score", pa.float64()),
+        _required("host", pa.string()),
+        _required("width", pa.int32()),
+        _required("height", pa.int32()),
+        _required("original_width", pa.int32()),
+        _required("original_height", pa.int32()),
+        _required("sha256", pa.string()),
+        _required("phash", pa.string()),
+        _required("license_url", pa.string()),
+        _required("optout", pa.string()),
+    ],
+)
+"""The sidecar of a shard: row i is the KEY.json of its sample i. Names as img2dataset's where it has one."""
 
 
 def pairs_table(pairs: Iterable[Pair]) -> pa.Table:
@@ -149,9 +202,7 @@ def read_part(path: Path, schema: pa.Schema, batch_rows: int = 8_192) -> Iterato
         try:
             yield from part.iter_batches(batch_size=batch_rows)
         except (OSError, pa.ArrowInvalid) as error:
-            raise PartCorrupt(
-                f"{path} is damaged ({error}); delete it and run again"
-            ) from error
+            raise PartCorrupt(f"{path} is damaged ({error}); delete it and run again") from error
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:

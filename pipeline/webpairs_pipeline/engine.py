@@ -1,6 +1,6 @@
 """Run units on this machine: a spawn pool of processes that die with their parent.
 
-A unit function takes one picklable task, works file in, file out, and commits through the ledger; so
+A unit function takes one picklable task, works file in, file out, and commits through the ledger:
 running one twice is harmless, and a worker that dies costs only the units in flight.
 """
 
@@ -23,9 +23,9 @@ def run_units(
 ) -> Iterator[Result]:
     """Yield the result of `work(task)` for each task as they finish, in any order.
 
-    With one worker they run in this process. When a worker process dies (killed, out of memory), what
-    was unfinished runs again; after three such deaths a WebpairsError says so. An exception of a unit
-    is raised here as it is.
+    With one worker they run in this process. When a worker process dies (killed, out of memory),
+    what was unfinished runs again; after three such deaths a WebpairsError says so. An exception of
+    a unit is raised here as it is.
     """
     if workers == 1 or len(tasks) <= 1:
         for task in tasks:

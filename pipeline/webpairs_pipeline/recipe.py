@@ -101,7 +101,9 @@ def _override(raw: dict[str, Any], override: str) -> None:
     for name in parents:
         place = place.setdefault(name, {})
         if not isinstance(place, dict):
-            raise RecipeError(f"--set {key}: only section.key=value can be set, {name} is no section")
+            raise RecipeError(
+                f"--set {key}: only section.key=value can be set, {name} is no section"
+            )
     place[last] = parsed
 
 

@@ -1,5 +1,5 @@
-"""The order of the rooms. A stage is a row of this table; its work is `run(run, stage)` in its module,
-imported only when there is work to do, so that a finished stage costs no heavy import."""
+"""The order of the rooms. A stage is a row of this table; its work is `run(run, stage)` in its
+module, imported only when there is work to do, so that a finished stage costs no heavy import."""
 
 import logging
 from collections.abc import Callable

@@ -1,0 +1,253 @@
+"""The command line: arguments and exit codes, nothing else.
+
+stdout carries the result and stderr the progress. Exit codes: 0 done, 1 bug, 2 usage or recipe,
+3 data damaged, 4 nothing left after the filters, 130 interrupted (the same command goes on).
+"""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from webpairs_core import __version__
+from webpairs_core.errors import WebpairsError
+from webpairs_core.files import disk_errors
+from webpairs_core.funnel import table
+from webpairs_pipeline.recipe import load_recipe
+from webpairs_pipeline.run import Made, Run
+from webpairs_pipeline.stages import COMMANDS, STAGES, StageSpec, run_stage
+
+log = logging.getLogger("webpairs")
+
+_WHAT = {
+    "crawl": "read pages and collect pairs of image URL and text",
+    "filter": "drop bad pairs and exact duplicates, group the rest by host",
+    "fetch": "download, check and encode the images",
+    "shard": "drop near-duplicates, shuffle, write WebDataset shards",
+    "train": "train CLIP on the shards",
+    "eval": "judge the model: zero-shot classification",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; the only place that turns errors into words."""
+    args = _parser().parse_args(argv)
+    _log_to_stderr(args)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with disk_errors():
+            result: dict[str, Any] = args.work(args)
+    except WebpairsError as error:
+        if args.verbose:
+            traceback.print_exc()
+        print(f"webpairs: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("webpairs: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the outermost boundary
+        traceback.print_exc()
+        kind = type(error).__name__
+        print(f"webpairs: this is a bug ({kind}); please report the lines above", file=sys.stderr)
+        return 1
+    if args.json:
+        print(json.dumps(result, ensure_ascii=False))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="webpairs",
+        description="Image-text datasets from the web, and a CLIP trained on them.",
+    )
+    parser.add_argument("--version", action="version", version=f"webpairs {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        _stage_command(commands.add_parser(name, help=_WHAT[name], description=_WHAT[name]), name)
+    everything = "all of the above, in this order"
+    _stage_command(commands.add_parser("run", help=everything, description=everything), "run")
+
+    verify = commands.add_parser("verify", help="re-read shards and compare with their manifest")
+    verify.add_argument("shards", type=Path, help="a folder of shards, e.g. out/demo/shards")
+    verify.set_defaults(work=_verify)
+    show = commands.add_parser("show", help="print the funnel, draw a contact sheet of samples")
+    show.add_argument("shards", type=Path, help="a folder of shards, e.g. out/demo/shards")
+    show.add_argument("--samples", type=int, default=48, help="pictures on the sheet (48)")
+    show.set_defaults(work=_show)
+    report = commands.add_parser("report", help="write OUT/report.html: the run for a person")
+    report.add_argument("out", type=Path, help="a run's folder, e.g. out/demo")
+    report.set_defaults(work=_report)
+    for sub in (verify, show, report):
+        sub.add_argument("--workers", type=_count, default=os.cpu_count() or 1, metavar="N")
+        _output_flags(sub)
+    return parser
+
+
+def _stage_command(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument("recipe", type=Path, help="a TOML file, e.g. recipes/demo.toml")
+    parser.add_argument("--out", type=Path, help="where everything goes (out/NAME of the recipe)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="K=V",
+        dest="overrides",
+        help="override one value of the recipe, e.g. fetch.timeout_s=5",
+    )
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes; never changes the result (all cores)",
+    )
+    parser.add_argument(
+        "--limit", type=_count, metavar="N", help="at most N of what enters this command"
+    )
+    parser.add_argument("--fresh", action="store_true", help="start over instead of going on")
+    _output_flags(parser)
+    parser.set_defaults(work=_stages, command=name)
+
+
+def _output_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.add_argument("-v", "--verbose", action="store_true", help="more on stderr")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _stages(args: argparse.Namespace) -> dict[str, Any]:
+    recipe = load_recipe(args.recipe, args.overrides)
+    out: Path = args.out or Path("out") / recipe.name
+    run = Run(recipe=recipe, out=out.resolve(), workers=args.workers, limit=args.limit)
+    specs = [s for s in STAGES if args.command in (s.command, "run")]
+    made: dict[str, Made] = {}
+    with run.ledger.lock():
+        _log_to_file(out)
+        if args.fresh:
+            for spec in specs:
+                run.ledger.reset(spec.name)
+        for spec in specs:
+            made[spec.name] = _one_stage(spec, run, is_first=spec is specs[0], args=args)
+    from webpairs_pipeline.report import write_report_json
+
+    write_report_json(run.out)
+    if not args.json:
+        print(made[specs[-1].name].path)
+    return {
+        "command": args.command,
+        "out": str(run.out),
+        "made": str(made[specs[-1].name].path),
+        "stages": {
+            name: {
+                "funnels": [_funnel_dict(funnel) for funnel in one.funnels],
+                "info": one.info,
+            }
+            for name, one in made.items()
+        },
+    }
+
+
+def _one_stage(spec: StageSpec, run: Run, *, is_first: bool, args: argparse.Namespace) -> Made:
+    # The limit bounds what enters the command, so it holds for its first stage.
+    limited = Run(
+        recipe=run.recipe, out=run.out, workers=run.workers, limit=run.limit if is_first else None
+    )
+    made = run_stage(spec, limited)
+    if not args.json:
+        from webpairs_pipeline.report import info_lines
+
+        for funnel in made.funnels:
+            print(table(funnel))
+        for line in info_lines(spec.name, made.info):
+            print(line)
+        sys.stdout.flush()
+    return made
+
+
+def _funnel_dict(funnel: Any) -> dict[str, Any]:
+    return {name: getattr(funnel, name) for name in funnel.__struct_fields__}
+
+
+def _verify(args: argparse.Namespace) -> dict[str, Any]:
+    from webpairs_core.errors import ShardCorrupt
+    from webpairs_shards.verify import verify
+
+    checked = verify(args.shards, args.workers)
+    if checked.faults:
+        for fault in checked.faults[:100]:
+            print(f"{fault.shard} {fault.key}: {fault.sentence}", file=sys.stderr)
+        raise ShardCorrupt(
+            f"{args.shards} has {len(checked.faults)} faults in {checked.n_shards} shards; "
+            "delete the shards named above and run `webpairs shard` again"
+        )
+    if not args.json:
+        print(f"{checked.n_shards} shards, {checked.n_samples:,} samples: all as the manifest says")
+        print(args.shards)
+    return {"shards": checked.n_shards, "samples": checked.n_samples, "faults": []}
+
+
+def _show(args: argparse.Namespace) -> dict[str, Any]:
+    from webpairs_pipeline.report import show
+
+    return show(args.shards, args.samples, is_quiet=args.json)
+
+
+def _report(args: argparse.Namespace) -> dict[str, Any]:
+    from webpairs_pipeline.report import write_html
+
+    target = write_html(args.out)
+    if not args.json:
+        print(target)
+    return {"made": str(target)}
+
+
+def _log_to_stderr(args: argparse.Namespace) -> None:
+    level = logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
+    for name in ("webpairs", "core", "crawler", "filters", "shards", "trainer", "pipeline"):
+        logging.getLogger(name if name == "webpairs" else f"webpairs_{name}").setLevel(level)
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(
+            {
+                "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
+                "level": record.levelname,
+                "logger": record.name,
+                "message": record.getMessage(),
+            },
+            ensure_ascii=False,
+        )
+
+
+def _log_to_file(out: Path) -> None:
+    handler = logging.FileHandler(out / "run" / "log.jsonl", encoding="utf-8")
+    handler.setFormatter(_JsonLines())
+    logging.getLogger().addHandler(handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
