@@ -1,12 +1,20 @@
-"""What a filter is: a frozen struct whose fields are its recipe section and whose one method names the
-reason to reject a pair, or None. No memory, no I/O, no clock: what remembers is deduplication."""
+"""What a filter is: a frozen struct whose fields are its recipe section and whose one method names
+the reason to reject a pair, or None. No memory, no I/O, no clock: what remembers is deduplication.
 
-from typing import ClassVar
+pyarrow is imported inside the methods that need it: the recipe imports this module, and reading a
+recipe must stay cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
-import pyarrow as pa
 
 from webpairs_core.records import Pair
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class PairFilter(
@@ -22,4 +30,15 @@ class PairFilter(
 
     def reject(self, pair: Pair) -> str | None:
         """The reason to drop this pair; None when there is no objection."""
+        raise NotImplementedError
+
+    def annotate(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Fill the filter columns of a batch of schema candidates/1; most filters have none."""
+        return batch
+
+    def reject_batch(self, batch: pa.RecordBatch) -> pa.Array:
+        """What `reject` says of each row, as strings with null for no objection.
+
+        `batch` has schema candidates/1 and has been through `annotate`.
+        """
         raise NotImplementedError
