@@ -156,7 +156,7 @@ SHARD = _versioned(
         _required("optout", pa.string()),
     ],
 )
-"""The sidecar of a shard: row i is the KEY.json of its sample i. Names as img2dataset's where it has one."""
+"""The sidecar of a shard: row i is the KEY.json of its sample i. Names as in img2dataset."""
 
 
 def pairs_table(pairs: Iterable[Pair]) -> pa.Table:
