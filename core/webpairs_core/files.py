@@ -31,7 +31,7 @@ def disk_errors() -> Iterator[None]:
                 "the disk is full: free some space (or choose another place with --out) and run "
                 "the same command again; finished units are kept"
             ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise StorageError(
                 f"cannot write {error.filename}: {error.strerror}; choose another place with --out"
             ) from error
