@@ -6,6 +6,8 @@ stops.
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import msgspec
 import pyarrow as pa
@@ -165,15 +167,59 @@ def pairs_table(pairs: Iterable[Pair]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=PAIRS)
 
 
+_GROUP_ROWS = 65_536
+
+
+class PartWriter:
+    """Writes one Parquet part (zstd), batch by batch.
+
+    Rows are gathered into groups of one size, so the bytes of the file depend on its rows alone and
+    not on how they came in batches.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.rows = 0
+        self._schema = schema
+        self._held: list[pa.Table] = []
+        self._n_held = 0
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd", store_schema=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Append rows; columns are cast to the schema."""
+        table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
+        self._held.append(table.cast(self._schema))
+        self._n_held += table.num_rows
+        self.rows += table.num_rows
+        while self._n_held >= _GROUP_ROWS:
+            self._flush(_GROUP_ROWS)
+
+    def _flush(self, n_rows: int) -> None:
+        held = pa.concat_tables(self._held)
+        # One chunk per column: where a chunk ends, a Parquet page may end.
+        self._writer.write_table(held.slice(0, n_rows).combine_chunks())
+        self._held = [held.slice(n_rows)]
+        self._n_held -= n_rows
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._n_held and error is None:
+            self._flush(self._n_held)
+        self._writer.close()
+
+
 def write_part(path: Path, batches: Iterable[pa.RecordBatch | pa.Table], schema: pa.Schema) -> int:
-    """Write one Parquet part (zstd) and return its rows. The bytes depend on the rows alone."""
-    rows = 0
-    with pq.ParquetWriter(path, schema, compression="zstd", store_schema=True) as writer:
+    """Write one Parquet part as a whole and return its rows; see `PartWriter`."""
+    with PartWriter(path, schema) as part:
         for batch in batches:
-            table = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
-            writer.write_table(table.cast(schema), row_group_size=65_536)
-            rows += table.num_rows
-    return rows
+            part.write(batch)
+    return part.rows
 
 
 def open_part(path: Path, schema: pa.Schema) -> pq.ParquetFile:
