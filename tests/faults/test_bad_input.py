@@ -1,4 +1,4 @@
-"""A user's mistake or a machine's limit: one clear sentence, the right code, nothing half-written."""
+"""Mistakes and limits: one clear sentence, the right exit code, nothing half-written."""
 
 import resource
 import shutil

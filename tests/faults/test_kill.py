@@ -61,7 +61,7 @@ class Reference:
         self.losses = losses(out)
 
     def finish(self, out: Path, command: str) -> None:
-        """Run `command` again and all after it up to the shards; hold the result to the reference."""
+        """Run `command` again and what follows, up to the shards; compare with the reference."""
         for later in COMMANDS[COMMANDS.index(command) :]:
             if later != "train" or command == "train":
                 webpairs(later, self.recipe, "--out", out, "-q").ok()
