@@ -1,8 +1,8 @@
 """Which addresses may be reached: one table for page requests and image requests.
 
-The table is our own, from IANA's special-purpose registries, because `ipaddress.is_global` of Python
-3.11 says yes to multicast, NAT64, 6to4, site-local and more. Addresses are judged, never names: a name
-can change its mind between the check and the connection.
+The table is our own, from IANA's special-purpose registries, because `ipaddress.is_global` of
+Python 3.11 says yes to multicast, NAT64, 6to4, site-local and more. Addresses are judged, never
+names: a name can change its mind between the check and the connection.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,8 @@
 """robots.txt by RFC 9309, for pages and for images.
 
 protego matches the paths; around it lie the rules that it leaves to its caller (status codes, size)
-and two repairs that Google's published cases ask for: agent names end at the first blank or slash, and
-unknown lines never split a group.
+and two repairs that Google's published cases ask for: agent names end at the first blank or slash,
+and unknown lines never split a group.
 """
 
 import re
@@ -16,9 +16,11 @@ MAX_REDIRECTS = 5
 """Hops after which a robots.txt counts as absent (RFC 9309 §2.3.1.2)."""
 
 _KNOWN = frozenset(
-    ["user-agent", "useragent", "allow", "disallow", "dissallow", "dissalow", "disalow"]
-    + ["diasllow", "disallaw", "crawl-delay", "request-rate", "visit-time"]
-    + ["sitemap", "sitemaps", "site-map", "host"]
+    (
+        *("user-agent", "useragent", "allow", "disallow"),
+        *("dissallow", "dissalow", "disalow", "diasllow", "disallaw"),
+        *("crawl-delay", "request-rate", "visit-time", "sitemap", "sitemaps", "site-map", "host"),
+    )
 )
 """The fields, with the misspellings, that protego reads."""
 _AGENT_FIELDS = ("user-agent", "useragent")

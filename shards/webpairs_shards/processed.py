@@ -1,0 +1,23 @@
+"""What became of the bytes of one image. Apart from `image`, so that a process which only passes
+results on does not import Pillow, numpy and imagehash."""
+
+import msgspec
+
+from webpairs_core.records import Outcome
+
+
+class Processed(msgspec.Struct, frozen=True, kw_only=True):
+    """The stored picture, or why there is none."""
+
+    outcome: Outcome
+    data: bytes = b""
+    """The encoded picture; empty unless the outcome is ok."""
+    width: int = 0
+    """Pixels of the encoded picture."""
+    height: int = 0
+    original_width: int = 0
+    """Pixels as the file stores them, before EXIF orientation; 0 when the header was unreadable."""
+    original_height: int = 0
+    phash: int = 0
+    """64 bits: `imagehash.phash` of the upright picture on white, row by row, first bit highest, so
+    `f"{phash:016x}" == str(imagehash.phash(picture))`."""
