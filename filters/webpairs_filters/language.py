@@ -9,7 +9,8 @@ from msgspec import Meta
 
 from webpairs_core.records import Pair
 from webpairs_filters.base import PairFilter
-from webpairs_filters.detect import DetectorName, load_detector
+from webpairs_filters.detect import UNKNOWN, DetectorName, load_detector
+from webpairs_filters.patterns import first_reason
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,11 +21,13 @@ Code = Annotated[str, Meta(pattern="^[a-z]{2,3}$")]
 class Language(PairFilter, frozen=True, kw_only=True, tag="language"):
     """Record the language of each text; drop what is not in `keep` with at least `min_score`.
 
-    An empty `keep` only records. `und` in `keep` keeps texts whose language cannot be said.
+    An empty `keep` drops nothing. `und` in `keep` keeps the texts whose language cannot be said;
+    they have no score.
     """
 
     reasons: ClassVar[tuple[str, ...]] = ("language",)
     keep: tuple[Code, ...] = ()
+    """ISO 639 codes, e.g. en, ko, zh."""
     min_score: Annotated[float, Meta(ge=0, le=1)] = 0.0
     detector: DetectorName = "langdetect"
 
@@ -32,8 +35,12 @@ class Language(PairFilter, frozen=True, kw_only=True, tag="language"):
         """See the class."""
         if not self.keep:
             return None
+        import numpy as np
+
         [found] = load_detector(self.detector).detect([pair.text])
-        is_kept = found.lang in self.keep and found.score >= self.min_score
+        # The column holds 32 bits: compare what is stored.
+        is_sure = np.float32(found.score) >= np.float32(self.min_score)
+        is_kept = found.lang in self.keep and (is_sure or found.lang == UNKNOWN)
         return None if is_kept else "language"
 
     def annotate(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -57,11 +64,11 @@ class Language(PairFilter, frozen=True, kw_only=True, tag="language"):
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        nothing = pa.scalar(None, pa.string())
         if not self.keep:
             return pa.nulls(len(batch), pa.string())
-        kept = pc.and_(
-            pc.is_in(batch["lang"], pa.array(self.keep)),
-            pc.greater_equal(batch["lang_score"], pa.scalar(self.min_score, pa.float32())),
+        lang, score = batch["lang"], batch["lang_score"]
+        is_sure = pc.greater_equal(score, pa.scalar(self.min_score, pa.float32()))
+        is_kept = pc.and_(
+            pc.is_in(lang, pa.array(self.keep)), pc.or_(is_sure, pc.equal(lang, UNKNOWN))
         )
-        return pc.if_else(kept, nothing, "language")
+        return first_reason({"language": pc.invert(is_kept)})
