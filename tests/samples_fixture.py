@@ -53,8 +53,8 @@ def build_samples(
 ) -> Path:
     """Write a finished `samples/` of `n` rows in `n_parts` parts, with its ledger; return `out`.
 
-    Each row whose number divides by `twin_every` shows the image of the row before it, at half its
-    original size; each one that divides by `bad_every` is a failed fetch (http_4xx) without an image.
+    Each row whose number divides by `twin_every` shows the image of the row before it, at half
+    size; each one that divides by `bad_every` is a failed fetch (http_4xx) without an image.
     """
     rows = [_row(i, twin_every, bad_every, fetched) for i in range(n)]
     ledger = Ledger(out)

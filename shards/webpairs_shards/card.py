@@ -1,0 +1,159 @@
+"""README.md of a shards folder: the dataset card, for people and (its head) for dataset hubs."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from webpairs_core.funnel import Funnel, table
+from webpairs_core.schema import SHARD, read_part
+from webpairs_shards.manifest import Manifest
+
+_TOP_HOSTS = 20
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
+"""The size classes of dataset hubs; more than the last: 1M<n<10M and so on is left unsaid."""
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """What the samples are, counted."""
+
+    langs: dict[str, int]
+    hosts: dict[str, int]
+    text_sources: dict[str, int]
+    signals: dict[str, int]
+    """Opt-out signals recorded with kept samples."""
+    licences: dict[str, int]
+
+
+def survey(sidecars: Iterable[Path]) -> Survey:
+    """Count over the Parquet sidecars. Raises PartCorrupt when one is damaged."""
+    counters: dict[str, Counter[str]] = {
+        name: Counter() for name in ("lang", "host", "text_source", "optout", "license_url")
+    }
+    for path in sidecars:
+        for batch in read_part(path, SHARD):
+            for name, counter in counters.items():
+                values = batch.column(name).to_pylist()
+                words = (w for v in values for w in v.split()) if name == "optout" else values
+                counter.update(words)
+    langs, hosts, sources, signals, licences = (_by_count(c) for c in counters.values())
+    return Survey(langs, hosts, sources, signals, licences)
+
+
+def dataset_card(manifest: Manifest, facts: Survey, funnels: Iterable[Funnel]) -> bytes:
+    """The bytes of README.md."""
+    n_bytes = sum(entry.bytes for entry in manifest.shards)
+    hosts = dict(list(facts.hosts.items())[:_TOP_HOSTS])
+    text = _CARD.format(
+        head=_head(manifest, facts),
+        name=manifest.name,
+        n_samples=f"{manifest.n_samples:,}",
+        n_shards=f"{len(manifest.shards):,}",
+        n_bytes=f"{n_bytes:,}",
+        format=manifest.image_format,
+        version=manifest.webpairs,
+        digest=manifest.recipe_digest,
+        langs=_counts("language", facts.langs),
+        n_hosts=f"{len(facts.hosts):,}",
+        hosts=_counts("host", hosts),
+        sources=_counts("source", facts.text_sources),
+        licences=_licences(facts.licences),
+        signals=_signals(facts.signals),
+        policy=manifest.recipe.get("crawl", {}).get("optout", "default"),
+        funnel="\n".join(table(funnel) for funnel in funnels),
+    )
+    return text.encode()
+
+
+def _head(manifest: Manifest, facts: Survey) -> str:
+    size = next((name for bound, name in _SIZES if manifest.n_samples < bound), "")
+    lines = [
+        f"pretty_name: {json.dumps(manifest.name)}",
+        "license: other",
+        "license_name: unknown",
+        # Quoted: a bare `no` is false in YAML, not Norwegian.
+        f"language: {json.dumps([lang for lang in facts.langs if lang])}",
+        'task_categories: ["zero-shot-image-classification", "image-to-text", "text-to-image"]',
+        'tags: ["webdataset", "image-text", "clip"]',
+        *([f"size_categories: {json.dumps([size])}"] if size else []),
+        "configs:",
+        "- config_name: default",
+        '  data_files: "shard-*.tar"',
+    ]
+    return "\n".join(lines)
+
+
+def _by_count(counter: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _counts(what: str, counts: Mapping[str, int]) -> str:
+    rows = [f"| {name or '(unknown)'} | {n:,} |" for name, n in counts.items()]
+    return "\n".join([f"| {what} | samples |", "| --- | ---: |", *rows])
+
+
+def _licences(licences: Mapping[str, int]) -> str:
+    named = {url: n for url, n in licences.items() if url}
+    if not named:
+        return "No page named a licence for its images."
+    return _counts("licence named by the page", named)
+
+
+def _signals(signals: Mapping[str, int]) -> str:
+    if not signals:
+        return "None of the samples here carried an opt-out signal."
+    return _counts("signal on kept samples", signals)
+
+
+_CARD = """---
+{head}
+---
+# {name}
+
+{n_samples} image-text samples in {n_shards} WebDataset shards ({n_bytes} bytes), collected from
+the web by webpairs {version} with the recipe of digest `{digest}`.
+
+Each sample is three members of a tar: `KEY.{format}`, `KEY.json`, `KEY.txt` (the caption). Beside
+each tar lie `.parquet` (the JSONs as a table) and `.idx` (where each member starts).
+`manifest.json` holds the SHA-256 of each file and the recipe in full; `sizes.json` the counts that
+open_clip wants. Samples are shuffled over all shards.
+
+## Languages of the captions
+
+{langs}
+
+## Hosts of the images
+
+{n_hosts} hosts; the largest:
+
+{hosts}
+
+## Where the captions stood
+
+{sources}
+
+## Licences
+
+The images and texts belong to their authors. Their licences are unknown unless a page named one;
+this card grants none. Whoever uses or passes on these samples has to check that they may.
+
+{licences}
+
+## Opt-out
+
+The crawl obeyed robots.txt and the policy `{policy}` for opt-out signals (X-Robots-Tag and robots
+meta tags with noai or noimageai, the TDM reservation protocol), on pages and on images.
+
+{signals}
+
+To have an image taken out, name its URL, host, SHA-256 or perceptual hash to whoever gave you this
+dataset: all four are columns of the Parquet files.
+
+## How the samples were chosen
+
+```
+{funnel}
+```
+"""
