@@ -1,0 +1,117 @@
+"""What a server's answer, or the lack of one, means: the one place that turns aiohttp's errors and
+HTTP's numbers into the closed list of outcomes."""
+
+import ssl
+import time
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+import msgspec
+
+from webpairs_core.records import Outcome
+
+
+class Fetched(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one URL."""
+
+    outcome: Outcome
+    http_status: int = 0
+    """0: no answer was read."""
+    final_url: str = ""
+    """Where the redirects led; the URL itself when there were none."""
+    content_type: str = ""
+    etag: str = ""
+    last_modified: str = ""
+    optout: tuple[str, ...] = ()
+    """Signals in the answer's headers, each `signal:value@image`."""
+    data: bytes = b""
+    """The body, after Content-Encoding; empty unless the outcome is ok."""
+    wait_s: float = 0.0
+    """What the server asked for by Retry-After."""
+    fetch_ms: int = 0
+    """Of the last attempt, redirects included, waiting for a free slot not."""
+    attempts: int = 0
+    """Requests for the URL; 0 when its robots.txt or its host had refused before."""
+
+
+class AddressRefused(OSError):
+    """The guard does not permit this address."""
+
+
+class BodyRefused(Exception):
+    """The body is not wanted, or not worth waiting for."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
+FAILURES = (aiohttp.ClientError, BodyRefused, OSError, ValueError)
+"""All that a request may raise. TimeoutError and ssl.SSLError are OSErrors; a host that IDNA cannot
+encode is a UnicodeError, which is a ValueError."""
+
+_HEALING = frozenset(
+    {
+        Outcome.DNS,
+        Outcome.CONNECT,
+        Outcome.TIMEOUT,
+        Outcome.SLOW,
+        Outcome.PROTOCOL,
+        Outcome.HTTP_5XX,
+    }
+)
+
+
+def outcome_of_error(error: Exception) -> Outcome:
+    """The outcome of a request that raised one of `FAILURES`. Total: nothing is unknown."""
+    match error:
+        case BodyRefused():
+            return error.outcome
+        case TimeoutError():
+            return Outcome.TIMEOUT
+        case aiohttp.ClientConnectorDNSError():
+            return Outcome.DNS
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return Outcome.TLS
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, AddressRefused):
+            return Outcome.REFUSED_PRIVATE
+        case aiohttp.ClientConnectorError():
+            return Outcome.CONNECT
+        case aiohttp.InvalidURL():
+            return Outcome.BAD_URL
+        case aiohttp.ClientError():  # cut, reset or garbled after the connection stood
+            return Outcome.PROTOCOL
+        case OSError():
+            return Outcome.CONNECT
+        case _:
+            return Outcome.BAD_URL
+
+
+def outcome_of_status(status: int) -> Outcome:
+    """The outcome of a final HTTP status; ok means that the body is to be read."""
+    if 200 <= status < 300:
+        return Outcome.OK
+    if 400 <= status < 500:
+        return Outcome.HTTP_4XX
+    if 500 <= status < 600:
+        return Outcome.HTTP_5XX
+    return (
+        Outcome.PROTOCOL
+    )  # a redirect without a target, 304 to a plain GET, a number out of range
+
+
+def can_heal(fetched: Fetched) -> bool:
+    """Whether asking again later may help."""
+    return fetched.outcome in _HEALING or fetched.http_status == 429
+
+
+def retry_after_s(value: str | None) -> float:
+    """Seconds from a Retry-After header (RFC 9110 §10.2.3: a number or a date); 0 for none."""
+    if not value:
+        return 0.0
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0

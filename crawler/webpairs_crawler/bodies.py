@@ -1,0 +1,94 @@
+"""Read a body under caps: bytes are counted as they come, whatever Content-Length says."""
+
+import asyncio
+import zlib
+from collections.abc import Callable
+
+import aiohttp
+
+from webpairs_core.records import Outcome
+from webpairs_crawler.answers import BodyRefused
+from webpairs_shards.sniff import SNIFF_BYTES, sniff
+
+GRACE_S = 5.0
+MIN_BYTES_PER_S = 1024
+"""After the grace, a body that came slower than this on average is given up (outcome slow)."""
+
+
+async def read_image(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """The body of an image. Raises BodyRefused: too_large, slow, protocol, not_image.
+
+    What is no image by its first bytes is dropped there: a page or a video is not downloaded.
+    """
+    if (response.content_length or 0) > max_bytes:
+        raise BodyRefused(Outcome.TOO_LARGE)
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    is_coded = coding not in ("", "identity")
+    body = bytearray()
+
+    def take(chunk: bytes) -> bool:
+        is_head_known = len(body) >= SNIFF_BYTES
+        body.extend(chunk)
+        if len(body) > max_bytes:
+            raise BodyRefused(Outcome.TOO_LARGE)
+        if not is_coded and not is_head_known and len(body) >= SNIFF_BYTES:
+            _must_be_image(body)
+        return True
+
+    await _drain(response, take)
+    data = _decoded(bytes(body), coding, max_bytes)
+    _must_be_image(data)
+    return data
+
+
+async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """The first `max_bytes` of a text and at most one packet more. Raises BodyRefused: slow,
+    protocol."""
+    body = bytearray()
+
+    def take(chunk: bytes) -> bool:
+        body.extend(chunk)
+        return len(body) <= max_bytes
+
+    await _drain(response, take)
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    return _decoded(bytes(body), coding, 4 * max_bytes)
+
+
+async def _drain(response: aiohttp.ClientResponse, take: Callable[[bytes], bool]) -> None:
+    """Hand the body's packets to `take` until it says no more, at a minimum rate."""
+    clock = asyncio.get_running_loop().time
+    grace_end = clock() + GRACE_S
+    n_bytes = 0
+    try:
+        async with asyncio.timeout_at(grace_end) as pace:
+            while chunk := await response.content.readany():
+                if not take(chunk):
+                    return
+                n_bytes += len(chunk)
+                pace.reschedule(grace_end + n_bytes / MIN_BYTES_PER_S)
+    except TimeoutError:
+        raise BodyRefused(Outcome.SLOW) from None
+
+
+def _must_be_image(head: bytes | bytearray) -> None:
+    if sniff(bytes(head[:SNIFF_BYTES])) is None:
+        raise BodyRefused(Outcome.NOT_IMAGE)
+
+
+def _decoded(body: bytes, coding: str, max_bytes: int) -> bytes:
+    """Undo gzip and deflate, which we did not ask for, but some servers send. Others stay as they
+    are: they will not look like an image."""
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        return body
+    is_wrapped = coding != "deflate" or body[:1] == b"\x78"  # else deflate without its zlib header
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 32 if is_wrapped else -zlib.MAX_WBITS)
+    try:
+        data = inflater.decompress(body, max_bytes + 1)
+    except zlib.error:
+        raise BodyRefused(Outcome.PROTOCOL) from None
+    if len(data) > max_bytes:
+        raise BodyRefused(Outcome.TOO_LARGE)
+    if not inflater.eof:
+        raise BodyRefused(Outcome.PROTOCOL)
+    return data
