@@ -30,11 +30,12 @@ RECORD = np.dtype(
         ("image_bytes", "<u4"),
         ("json_bytes", "<u4"),
         ("text_bytes", "<u4"),
-        ("image_crc32", "<u4"),
+        ("crc32", "<u4"),
         ("reserved", "<u8"),
     ]
 )
-"""Offsets and sizes of the members' data, in bytes from the start of the tar. 64 bytes."""
+"""Offsets and sizes of the members' data, in bytes from the start of the tar, and their `checksum`.
+64 bytes."""
 _HEADER = struct.Struct("<8sIIQ8s")
 _BLOCK = 512
 _KEY = re.compile(rb"[0-9a-f]{32}")
@@ -117,16 +118,18 @@ def walk_tar(tar: Path, image_format: str) -> Records:
     return np.array(rows, RECORD)
 
 
+def checksum(image: bytes, json: bytes, text: bytes) -> int:
+    """The CRC-32 (zlib's) of a sample: of its image, JSON and caption, one after the other."""
+    return zlib.crc32(text, zlib.crc32(json, zlib.crc32(image)))
+
+
 def _record(key: bytes, found: dict[str, tuple[int, int]], data: mmap.mmap) -> tuple[object, ...]:
-    image, image_bytes = found["image"]
+    places = [found[part] for part in ("image", "json", "text")]
+    image, json, text = (data[offset : offset + size] for offset, size in places)
     return (
         bytes.fromhex(key.decode()),
-        image,
-        found["json"][0],
-        found["text"][0],
-        image_bytes,
-        found["json"][1],
-        found["text"][1],
-        zlib.crc32(data[image : image + image_bytes]),
+        *(offset for offset, _ in places),
+        *(size for _, size in places),
+        checksum(image, json, text),
         0,
     )

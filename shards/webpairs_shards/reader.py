@@ -2,12 +2,11 @@
 
 Tars are mapped and samples found through the .idx, not by walking the tar with `tarfile`, which
 costs many times as much. A folder that is not what its manifest says is refused when it is opened,
-and each image is held against its checksum when it is read: a trainer that waits for samples that
+and each sample is held against its checksum when it is read: a trainer that waits for samples that
 never come, or learns from broken ones, is the field's most common mystery.
 """
 
 import mmap
-import zlib
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from webpairs_core.errors import ShardCorrupt, ShardError
-from webpairs_shards.index import RECORD, Index, Records, read_index
+from webpairs_shards.index import RECORD, Index, Records, checksum, read_index
 from webpairs_shards.manifest import Manifest, ShardEntry, read_manifest
 from webpairs_shards.permutation import permute
 
@@ -122,24 +121,21 @@ class ShardReader:
         places = zip(
             shards.tolist(),
             found["key"].tolist(),
-            found["image_crc32"].tolist(),
+            found["crc32"].tolist(),
             *(found[f"{part}_{what}"].tolist() for part in _PARTS for what in ("offset", "bytes")),
             strict=True,
         )
-        for shard, key, crc32, image, n_image, json, n_json, text, n_text in places:
+        for shard, key, crc32, at_image, n_image, at_json, n_json, at_text, n_text in places:
             tar = self._open[shard][0]
-            picture = tar[image : image + n_image]
-            if zlib.crc32(picture) != crc32:
+            image = tar[at_image : at_image + n_image]
+            json = tar[at_json : at_json + n_json]
+            text = tar[at_text : at_text + n_text]
+            if checksum(image, json, text) != crc32:
                 raise ShardCorrupt(
-                    f"{self._tar(shard)} has a damaged image at byte {image:,}, sample {key.hex()}: "
-                    "`webpairs verify` names all that is damaged"
+                    f"{self._tar(shard)} is damaged in sample {key.hex()}, byte {at_image:,}: "
+                    "`webpairs verify` names all that is damaged; copy the shard again"
                 )
-            yield RawSample(
-                key.hex(),
-                picture,
-                tar[text : text + n_text].decode(),
-                tar[json : json + n_json],
-            )
+            yield RawSample(key.hex(), image, text.decode(), json)
 
     def _shard(self, number: int) -> tuple[mmap.mmap, Records]:
         found = self._open.get(number)
