@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from webpairs_core.schema import CANDIDATES, REJECTS
 from webpairs_filters.base import PairFilter
 
+_STAGE = "filter"
+
 
 class Judged(NamedTuple):
     """A batch in two: together its rows, each once."""
@@ -32,12 +34,12 @@ def candidates(pairs: pa.RecordBatch, hosts: pa.Array) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=CANDIDATES)
 
 
-def split(batch: pa.RecordBatch, reasons: pa.Array, stage: str) -> Judged:
+def split(batch: pa.RecordBatch, reasons: pa.Array) -> Judged:
     """Part the rows with a reason from those without (null)."""
     dropped = pc.is_valid(reasons)
     keys = batch["key"].filter(dropped)
     n = len(keys)
-    columns = [keys, pa.repeat(stage, n), reasons.filter(dropped), pa.nulls(n, pa.binary(16))]
+    columns = [keys, pa.repeat(_STAGE, n), reasons.filter(dropped), pa.nulls(n, pa.binary(16))]
     rejects = pa.Table.from_arrays(columns, schema=REJECTS)
     return Judged(batch.filter(pc.invert(dropped)), rejects)
 
@@ -47,6 +49,6 @@ def judge(filters: Sequence[PairFilter], batch: pa.RecordBatch) -> Judged:
     rejects = [REJECTS.empty_table()]
     for each in filters:
         batch = each.annotate(batch)
-        batch, dropped = split(batch, each.reject_batch(batch), "filter")
+        batch, dropped = split(batch, each.reject_batch(batch))
         rejects.append(dropped)
     return Judged(batch, pa.concat_tables(rejects))

@@ -31,7 +31,9 @@ class StageSpec(msgspec.Struct, frozen=True):
 
 STAGES = (
     StageSpec("crawl", "crawl", "crawl_stage", (), ("serve", "crawl"), "pairs"),
-    StageSpec("filter", "filter", "filter_stage", ("crawl",), ("filters",), "rejects/filter"),
+    StageSpec(
+        "filter", "filter", "filter_stage", ("crawl",), ("crawl", "filters"), "rejects/filter"
+    ),
     StageSpec("dedup", "filter", "dedup_stage", ("filter",), ("dedup", "fetch"), "candidates"),
     StageSpec(
         "fetch", "fetch", "fetch_stage", ("dedup",), ("serve", "crawl", "fetch", "image"), "samples"
