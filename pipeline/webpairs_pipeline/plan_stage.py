@@ -21,6 +21,7 @@ from webpairs_core.funnel import Funnel
 from webpairs_core.ledger import Stage
 from webpairs_core.records import Outcome
 from webpairs_core.schema import PLAN, REJECTS, SAMPLES, open_part, write_part
+from webpairs_filters.near import near_duplicates
 from webpairs_pipeline.run import Made, Run
 from webpairs_shards.plan import shard_bounds, write_plan
 
@@ -134,8 +135,6 @@ def _decide(db: duckdb.DuckDBPyConnection, distance: int) -> dict[str, int]:
 
 def _near(ranks: npt.NDArray[np.int64], phashes: npt.NDArray[np.uint64], distance: int) -> pa.Table:
     """The ranks of the near-duplicates, each with the rank of the kept image it repeats."""
-    from webpairs_filters.near import near_duplicates
-
     first = near_duplicates(phashes, np.arange(len(phashes)), distance)
     is_dropped = first >= 0
     return pa.table({"rank": ranks[is_dropped], "dup_of": ranks[first[is_dropped]]})

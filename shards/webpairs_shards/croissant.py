@@ -49,7 +49,7 @@ _CONTEXT: dict[str, Any] = {
 }
 _MIME = {"jpg": "image/jpeg", "webp": "image/webp", "png": "image/png"}
 _TYPES = {str: "sc:Text", int: "sc:Integer", float: "sc:Float"}
-_KEY_OF_NAME = {"regex": r"^.*?([0-9a-z]+)\.[a-z]+$"}
+_KEY_OF_NAME = {"regex": r"^([0-9a-z]+)"}
 
 
 def encode_croissant(manifest: Manifest) -> bytes:
@@ -77,11 +77,11 @@ def _distribution(manifest: Manifest) -> list[dict[str, Any]]:
         files.append(_file(f"{entry.name}.tar", "application/x-tar", entry.sha256))
         files.append(_file(f"{entry.name}.parquet", "application/x-parquet", entry.parquet_sha256))
     tars = [f"{entry.name}.tar" for entry in manifest.shards]
-    tables = [f"{entry.name}.parquet" for entry in manifest.shards]
     return [
         *files,
         _file_set("images", tars, _MIME[manifest.image_format], f"*.{manifest.image_format}"),
-        _file_set("tables", tables, "application/x-parquet", "*.parquet"),
+        # Without containedIn: the files beside this one.
+        _file_set("tables", [], "application/x-parquet", "shard-*.parquet"),
     ]
 
 
@@ -96,12 +96,13 @@ def _file(name: str, mime: str, sha256: str) -> dict[str, Any]:
     }
 
 
-def _file_set(name: str, files: list[str], mime: str, includes: str) -> dict[str, Any]:
+def _file_set(name: str, archives: list[str], mime: str, includes: str) -> dict[str, Any]:
+    within = {"containedIn": [{"@id": file} for file in archives]} if archives else {}
     return {
         "@type": "cr:FileSet",
         "@id": name,
         "name": name,
-        "containedIn": [{"@id": file} for file in files],
+        **within,
         "encodingFormat": mime,
         "includes": includes,
     }
