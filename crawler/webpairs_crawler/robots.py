@@ -1,8 +1,8 @@
 """robots.txt by RFC 9309, for pages and for images.
 
 protego matches the paths; around it lie the rules that it leaves to its caller (status codes, size)
-and two repairs that Google's published cases ask for: agent names end at the first blank or slash,
-and unknown lines never split a group.
+and three repairs that the RFC and Google's published cases ask for: agent names end at the first
+blank or slash, they match as a whole, and unknown lines never split a group.
 """
 
 import re
@@ -15,16 +15,11 @@ MAX_BYTES = 500 * 1024
 MAX_REDIRECTS = 5
 """Hops after which a robots.txt counts as absent (RFC 9309 §2.3.1.2)."""
 
-_KNOWN = frozenset(
-    (
-        *("user-agent", "useragent", "allow", "disallow"),
-        *("dissallow", "dissalow", "disalow", "diasllow", "disallaw"),
-        *("crawl-delay", "request-rate", "visit-time", "sitemap", "sitemaps", "site-map", "host"),
-    )
+_LINE = re.compile(
+    r"\s*(user[- ]?agent|allow|dis+al+[ao]w|diasllow|crawl[- ]delay)\s*[:\s]\s*(.*)",
+    re.IGNORECASE | re.DOTALL,
 )
-"""The fields, with the misspellings, that protego reads."""
-_AGENT_FIELDS = ("user-agent", "useragent")
-_FIELD = re.compile(r"\s*([A-Za-z-]+)\s*:\s*(.*)", re.DOTALL)
+"""A line that matters, with the misspellings that protego knows; a blank may replace the colon."""
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _OTHER_LINE_ENDS = re.compile("[\v\f\x1c-\x1e\x85\u2028\u2029]")
 
@@ -56,13 +51,13 @@ class Rules:
         """Whether `agent` (User-Agent header or product token) may fetch this absolute URL."""
         if self._parsed is None:
             return self._otherwise
-        return bool(self._parsed.can_fetch(url, product_token(agent)))
+        return bool(self._parsed.can_fetch(url, _whole(product_token(agent))))
 
     def crawl_delay(self, agent: str) -> float | None:
         """Seconds between two requests that the site asks for (not in the RFC, but widely used)."""
         if self._parsed is None:
             return None
-        delay = self._parsed.crawl_delay(product_token(agent))
+        delay = self._parsed.crawl_delay(_whole(product_token(agent)))
         return None if delay is None else float(delay)
 
 
@@ -86,13 +81,15 @@ def _repaired(body: bytes) -> str:
 
 
 def _repaired_line(line: str) -> str:
-    line = line.partition("#")[0]
-    found = _FIELD.match(line)
+    found = _LINE.match(line.partition("#")[0])
     if found is None:
-        return line
-    field, value = found.group(1).lower(), found.group(2).strip()
-    if field not in _KNOWN:
         return ""
-    if field in _AGENT_FIELDS:
-        return f"{field}: {product_token(value)}"
+    field, value = found.group(1).lower(), found.group(2).strip()
+    if field.startswith("user"):
+        return f"user-agent: {_whole(product_token(value))}"
     return f"{field}: {value}"
+
+
+def _whole(name: str) -> str:
+    """A name that protego, which looks for a part of the agent's name, finds only as a whole."""
+    return name if name == "*" else f"|{name}|"

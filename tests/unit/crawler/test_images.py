@@ -1,0 +1,542 @@
+"""The fetcher against servers that misbehave: each URL gets exactly one outcome."""
+
+import asyncio
+import gzip
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from hostile_web import Answer, HostileWeb, Request, answer, picture, redirect
+from webpairs_core.records import Outcome
+from webpairs_crawler import bodies
+from webpairs_crawler.answers import Fetched, outcome_of_error, retry_after_s
+from webpairs_crawler.images import Fetcher
+from webpairs_crawler.options import CrawlSection, FetchSection
+
+JPEG = picture()
+LOOPBACK = ("127.0.0.0/8",)
+
+
+def fetch_all(
+    urls: Iterable[str],
+    *,
+    private_networks: tuple[str, ...] = LOOPBACK,
+    optout: str = "default",
+    **fetch: Any,
+) -> list[Fetched]:
+    crawl = msgspec.convert(
+        {"private_networks": private_networks, "optout": optout, "contact": "https://bot.example"},
+        CrawlSection,
+    )
+    section = msgspec.convert({"timeout_s": 5, "retries": 0, **fetch}, FetchSection)
+
+    async def one(fetcher: Fetcher, url: str) -> Fetched:
+        async with fetcher.fetch(url) as fetched:
+            return fetched
+
+    async def all_of_them() -> list[Fetched]:
+        async with Fetcher(crawl, section) as fetcher:
+            return await asyncio.gather(*(one(fetcher, url) for url in urls))
+
+    return asyncio.run(all_of_them())
+
+
+def fetch(route: Answer, **fetch: Any) -> Fetched:
+    """Fetch /x.jpg, which has this route, from a fresh web."""
+    with HostileWeb({"/x.jpg": route}) as web:
+        return fetch_all([web.url("/x.jpg")], **fetch)[0]
+
+
+def test_an_image_comes_with_its_headers() -> None:
+    headers = ("Content-Type: image/jpeg", 'ETag: "1"', "Last-Modified: yesterday")
+    with HostileWeb({"/x.jpg": answer(JPEG, headers=headers)}) as web:
+        [got] = fetch_all([web.url("/x.jpg#fragment")])
+        assert web.agents == {"webpairs/0.1.0 (+https://bot.example)"}
+    assert got.outcome == Outcome.OK
+    assert got.data == JPEG
+    assert (got.content_type, got.etag, got.last_modified) == ("image/jpeg", '"1"', "yesterday")
+    assert got.final_url == web.url("/x.jpg")
+    assert (got.http_status, got.attempts) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    ("route", "outcome"),
+    [
+        (answer(b"", "404 Not Found"), Outcome.HTTP_4XX),
+        (answer(b"", "410 Gone"), Outcome.HTTP_4XX),
+        (answer(b"", "500 Oops"), Outcome.HTTP_5XX),
+        (answer(b"", "304 Not Modified"), Outcome.PROTOCOL),
+        (answer(b"", "302 Found"), Outcome.PROTOCOL),
+        (answer(b"<html>no</html>", headers=("Content-Type: image/jpeg",)), Outcome.NOT_IMAGE),
+        (answer(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), Outcome.NOT_IMAGE),
+        (answer(b""), Outcome.NOT_IMAGE),
+        (answer(JPEG, headers=("Content-Type: text/html",)), Outcome.OK),
+        (answer(JPEG, length=len(JPEG) + 5), Outcome.PROTOCOL),
+        (answer(b"", length=10_000_000_000), Outcome.TOO_LARGE),
+        (answer(gzip.compress(JPEG), headers=("Content-Encoding: gzip",)), Outcome.OK),
+        (answer(zlib.compress(JPEG), headers=("Content-Encoding: deflate",)), Outcome.OK),
+        (answer(zlib.compress(JPEG)[2:], headers=("Content-Encoding: deflate",)), Outcome.OK),
+        (answer(gzip.compress(JPEG)[:-9], headers=("Content-Encoding: gzip",)), Outcome.PROTOCOL),
+        (answer(JPEG, headers=("Content-Encoding: gzip",)), Outcome.PROTOCOL),
+        (answer(b"\0" * 99, headers=("Content-Encoding: br",)), Outcome.NOT_IMAGE),
+        (answer(JPEG, headers=(f"X-Flood: {'a' * 20_000}",)), Outcome.PROTOCOL),
+        (redirect("file:///etc/passwd"), Outcome.BAD_URL),
+        (redirect("ftp://127.0.0.1/x.jpg"), Outcome.BAD_URL),
+        (redirect("http://[bad/"), Outcome.BAD_URL),
+        (redirect("/x.jpg"), Outcome.TOO_MANY_REDIRECTS),
+        (redirect("http://10.0.0.1/x.jpg"), Outcome.REFUSED_PRIVATE),
+        (redirect("http://169.254.169.254/latest/meta-data/"), Outcome.REFUSED_PRIVATE),
+        (redirect("http://[::ffff:10.0.0.1]/"), Outcome.REFUSED_PRIVATE),
+    ],
+)
+def test_each_answer_has_its_outcome(route: Answer, outcome: Outcome) -> None:
+    assert fetch(route).outcome == outcome
+
+
+def test_a_compressed_bomb_is_not_inflated() -> None:
+    bomb = gzip.compress(JPEG + b"\0" * 50_000_000)
+    route = answer(bomb, headers=("Content-Encoding: gzip",))
+    assert fetch(route, max_bytes=1_000_000).outcome == Outcome.TOO_LARGE
+
+
+async def _endless(request: Request) -> None:
+    await request.send(b"HTTP/1.1 200 OK\r\n\r\n" + JPEG)
+    while True:
+        await request.send(b"\0" * 65_536)
+
+
+async def _endless_page(request: Request) -> None:
+    await request.send(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        await request.send(b"<p>" * 65_536)
+
+
+async def _endless_chunks(request: Request) -> None:
+    await request.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await request.send(b"%x\r\n%b\r\n" % (len(JPEG), JPEG))
+    while True:
+        await request.send(b"8000\r\n" + b"\0" * 0x8000 + b"\r\n")
+
+
+async def _drip_body(request: Request) -> None:
+    await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n")
+    await request.send(*[b"\xff"] * 1000, pause_s=0.05)
+
+
+async def _stalled_body(request: Request) -> None:
+    await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n\xff\xd8")
+    await asyncio.sleep(60)
+
+
+async def _drip_headers(request: Request) -> None:
+    await request.send(b"HTTP/1.1 200 OK\r\nX: ", *[b"a"] * 1000, pause_s=0.05)
+
+
+async def _silence(request: Request) -> None:
+    await asyncio.sleep(60)
+
+
+async def _reset(request: Request) -> None:
+    await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n\xff\xd8")
+    request.reset()
+
+
+async def _hang_up(request: Request) -> None:
+    request.reset()
+
+
+async def _bad_chunk(request: Request) -> None:
+    await request.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n")
+
+
+async def _no_http(request: Request) -> None:
+    await request.send(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+
+@pytest.mark.parametrize(
+    ("route", "outcome"),
+    [
+        (_endless, Outcome.TOO_LARGE),
+        (_endless_chunks, Outcome.TOO_LARGE),
+        (_endless_page, Outcome.NOT_IMAGE),
+        (_drip_body, Outcome.SLOW),
+        (_stalled_body, Outcome.SLOW),
+        (_drip_headers, Outcome.TIMEOUT),
+        (_silence, Outcome.TIMEOUT),
+        (_reset, Outcome.PROTOCOL),
+        (_hang_up, Outcome.PROTOCOL),
+        (_bad_chunk, Outcome.PROTOCOL),
+        (_no_http, Outcome.PROTOCOL),
+    ],
+)
+def test_a_hostile_server_costs_a_bounded_time(
+    route: Answer, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "GRACE_S", 0.2)
+    assert fetch(route, timeout_s=1, max_bytes=2_000_000).outcome == outcome
+
+
+def test_a_steady_slow_body_is_not_called_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "GRACE_S", 0.2)
+    body = JPEG.ljust(20_000, b"\0")
+    pieces = [body[at : at + 2000] for at in range(0, len(body), 2000)]
+
+    async def steady(request: Request) -> None:
+        await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        await request.send(*pieces, pause_s=0.05)
+
+    assert fetch(steady).outcome == Outcome.OK
+
+
+SPELLINGS = [
+    "http://127.0.0.1:{p}/x",
+    "http://127.1:{p}/x",
+    "http://2130706433:{p}/x",
+    "http://0x7f000001:{p}/x",
+    "http://0177.0.0.1:{p}/x",
+    "http://127.0.0.1.:{p}/x",
+    "http://0.0.0.0:{p}/x",
+    "http://0:{p}/x",
+    "http://localhost:{p}/x",
+    "http://localhost.:{p}/x",
+    "http://LOCALHOST:{p}/x",
+    "http://[::1]:{p}/x",
+    "http://[::]:{p}/x",
+    "http://[::ffff:127.0.0.1]:{p}/x",
+    "http://[::ffff:7f00:1]:{p}/x",
+    "http://[::127.0.0.1]:{p}/x",
+    "http://[64:ff9b::127.0.0.1]:{p}/x",
+    "http://①②⑦.⓪.⓪.①:{p}/x",
+    "http://example.org@127.0.0.1:{p}/x",
+    "http://127.0.0.1\t:{p}/x",
+    "http://127。0。0。1:{p}/x",
+    "http:\\\\127.0.0.1:{p}/x",
+]
+
+
+def test_no_spelling_of_a_private_address_reaches_a_server() -> None:
+    with HostileWeb({"/x": answer(JPEG)}, host="") as web:
+        urls = [spelling.format(p=web.port) for spelling in SPELLINGS]
+        got = fetch_all(urls, private_networks=())
+        assert web.n_connections == 0
+        refused = {url: each.outcome for url, each in zip(urls, got, strict=True)}
+        assert set(refused.values()) <= {Outcome.REFUSED_PRIVATE, Outcome.DNS}, refused
+        assert refused[urls[0]] == Outcome.REFUSED_PRIVATE
+        # the same server is there for who may reach it
+        [open_to_us] = fetch_all([f"http://127.0.0.1:{web.port}/x"])
+        assert open_to_us.outcome == Outcome.OK
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://x/y", "data:image/png;base64,AA", "", "http://", "x.jpg"]
+)
+def test_other_schemes_and_broken_urls(url: str) -> None:
+    assert fetch_all([url])[0].outcome == Outcome.BAD_URL
+
+
+def test_names_that_do_not_resolve_and_ports_that_do_not_answer(free_port: int) -> None:
+    [dns, connect] = fetch_all(
+        ["http://nobody.invalid/x.jpg", f"http://127.0.0.1:{free_port}/x.jpg"]
+    )
+    assert (dns.outcome, dns.attempts) == (Outcome.DNS, 0)
+    assert connect.outcome == Outcome.CONNECT
+
+
+def test_redirects_are_followed_and_the_last_url_is_told() -> None:
+    routes = {
+        "/a": redirect("/b"),
+        "/b": redirect("c?q=%20%C3%A9", "307 Temporary Redirect"),
+        "/c?q=%20%C3%A9": answer(JPEG),
+    }
+    with HostileWeb(routes) as web:
+        [got] = fetch_all([web.url("/a")])
+    assert (got.outcome, got.final_url) == (Outcome.OK, web.url("/c?q=%20%C3%A9"))
+
+
+def test_five_redirects_are_followed_and_no_more() -> None:
+    routes = {f"/{i}": redirect(f"/{i + 1}") for i in range(6)} | {"/6": answer(JPEG)}
+    with HostileWeb(routes) as web:
+        [five, six] = fetch_all([web.url("/1"), web.url("/0")])
+    assert (five.outcome, six.outcome) == (Outcome.OK, Outcome.TOO_MANY_REDIRECTS)
+
+
+class TestRetries:
+    def _twice(self, first: Answer) -> tuple[Fetched, int]:
+        """Fetch what answers so at first and well the second time."""
+        calls: list[float] = []
+
+        async def route(request: Request) -> bool | None:
+            calls.append(time.monotonic())
+            return await (first if len(calls) == 1 else answer(JPEG))(request)
+
+        got = fetch(route, retries=1)
+        return got, len(calls)
+
+    @pytest.mark.parametrize(
+        "first",
+        [
+            answer(b"", "500 Oops"),
+            answer(b"", "503 Busy", ("Retry-After: 1",)),
+            answer(b"", "429 Slow Down", ("Retry-After: 1",)),
+            answer(JPEG[:-9], length=len(JPEG)),
+            _bad_chunk,
+        ],
+    )
+    def test_what_can_heal_is_asked_again(self, first: Answer) -> None:
+        got, calls = self._twice(first)
+        assert (got.outcome, got.attempts, calls) == (Outcome.OK, 2, 2)
+
+    @pytest.mark.parametrize(
+        ("first", "outcome"),
+        [
+            (answer(b"", "404 Not Found"), Outcome.HTTP_4XX),
+            (answer(b"nothing"), Outcome.NOT_IMAGE),
+            (answer(b"", "429 Slow Down", ("Retry-After: 86400",)), Outcome.HTTP_4XX),
+            (answer(b"", "503 Busy", ("Retry-After: " + "9" * 400,)), Outcome.HTTP_5XX),
+        ],
+    )
+    def test_what_cannot_is_not(self, first: Answer, outcome: Outcome) -> None:
+        got, calls = self._twice(first)
+        assert (got.outcome, got.attempts, calls) == (outcome, 1, 1)
+
+    def test_retry_after_pauses_the_whole_host(self) -> None:
+        asked: list[float] = []
+
+        async def busy(request: Request) -> bool | None:
+            asked.append(time.monotonic())
+            header = ("Retry-After: 1",) if len(asked) == 1 else ()
+            status = "503 Busy" if len(asked) == 1 else "200 OK"
+            return await answer(JPEG, status, header)(request)
+
+        with HostileWeb({f"/{i}": busy for i in range(3)}) as web:
+            fetch_all([web.url(f"/{i}") for i in range(3)], per_host=1)
+        assert min(later - asked[0] for later in asked[1:]) >= 0.9
+
+    def test_retry_after_by_number_and_date(self) -> None:
+        date = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+        assert 90 < retry_after_s(date) <= 100
+        assert retry_after_s("7") == 7
+        assert retry_after_s(format_datetime(datetime(2001, 1, 1, tzinfo=UTC))) == 0
+        for nonsense in (None, "", "soon", "-5", "1e3", "Mon, 99 Foo 2026 00:00:00 GMT"):
+            assert retry_after_s(nonsense) == 0
+
+
+class TestOptOut:
+    @pytest.mark.parametrize(
+        ("headers", "policy", "outcome", "signals"),
+        [
+            (("X-Robots-Tag: noai",), "default", Outcome.OPTED_OUT, ("x-robots-tag:noai@image",)),
+            (
+                ("X-Robots-Tag: noarchive", "X-Robots-Tag: NOIMAGEAI"),
+                "default",
+                Outcome.OPTED_OUT,
+                ("x-robots-tag:noarchive@image", "x-robots-tag:noimageai@image"),
+            ),
+            (
+                ("X-Robots-Tag: webpairs: noai",),
+                "default",
+                Outcome.OPTED_OUT,
+                ("x-robots-tag:noai@image",),
+            ),
+            (("X-Robots-Tag: otherbot: noai",), "default", Outcome.OK, ()),
+            (("tdm-reservation: 1",), "default", Outcome.OPTED_OUT, ("tdm-reservation:1@image",)),
+            (("X-Robots-Tag: noindex",), "default", Outcome.OK, ("x-robots-tag:noindex@image",)),
+            (
+                ("X-Robots-Tag: noindex",),
+                "strict",
+                Outcome.OPTED_OUT,
+                ("x-robots-tag:noindex@image",),
+            ),
+            (("X-Robots-Tag: noai",), "report", Outcome.OK, ("x-robots-tag:noai@image",)),
+        ],
+    )
+    def test_signals_on_the_image_are_obeyed_and_kept(
+        self, headers: tuple[str, ...], policy: str, outcome: Outcome, signals: tuple[str, ...]
+    ) -> None:
+        got = fetch(answer(JPEG, headers=headers), optout=policy)
+        assert (got.outcome, got.optout) == (outcome, signals)
+        assert bool(got.data) == (outcome == Outcome.OK)
+
+
+class TestRobots:
+    def test_rules_are_asked_once_for_an_origin_and_obeyed(self) -> None:
+        rules = answer(b"User-agent: webpairs\nDisallow: /private/\n")
+        routes = {"/robots.txt": rules, "/private/x": answer(JPEG), "/x": answer(JPEG)}
+        with HostileWeb(routes) as web:
+            got = fetch_all([web.url("/x"), web.url("/private/x"), web.url("/x?2")])
+            assert web.count("/robots.txt") == 1
+            assert web.count("/private/x") == 0
+        assert [each.outcome for each in got] == [Outcome.OK, Outcome.ROBOTS, Outcome.HTTP_4XX]
+        assert got[1].attempts == 0
+
+    def test_the_target_of_a_redirect_is_checked_too(self) -> None:
+        routes = {
+            "/robots.txt": answer(b"User-agent: *\nDisallow: /private/\n"),
+            "/x": redirect("/private/x"),
+            "/private/x": answer(JPEG),
+        }
+        with HostileWeb(routes) as web:
+            [got] = fetch_all([web.url("/x")])
+            assert web.count("/private/x") == 0
+        assert (got.outcome, got.attempts) == (Outcome.ROBOTS, 1)
+
+    @pytest.mark.parametrize(
+        ("robots", "outcome"),
+        [
+            (answer(b"", "404 Not Found"), Outcome.OK),
+            (answer(b"", "403 Forbidden"), Outcome.OK),
+            (answer(b"", "503 Busy"), Outcome.ROBOTS),
+            (redirect("/robots.txt"), Outcome.OK),
+            (redirect("/elsewhere"), Outcome.ROBOTS),
+            (_endless_page, Outcome.OK),
+            (_silence, Outcome.TIMEOUT),
+            (_hang_up, Outcome.PROTOCOL),
+        ],
+    )
+    def test_answers_that_are_no_rules(self, robots: Answer, outcome: Outcome) -> None:
+        routes = {
+            "/robots.txt": robots,
+            "/elsewhere": answer(b"User-agent: *\nDisallow: /"),
+            "/x": answer(JPEG),
+        }
+        with HostileWeb(routes) as web:
+            [got] = fetch_all([web.url("/x")], timeout_s=1)
+        assert got.outcome == outcome
+
+    def test_a_dead_origin_is_not_asked_for_each_image(self) -> None:
+        with HostileWeb({"/robots.txt": _hang_up, "/x": answer(JPEG)}) as web:
+            got = fetch_all([web.url(f"/x?{i}") for i in range(20)])
+            assert set(web.paths) == {"/robots.txt"}
+        assert {each.outcome for each in got} == {Outcome.PROTOCOL}
+
+
+class TestLimits:
+    def test_a_host_is_never_asked_more_than_its_share_whatever_the_port(self) -> None:
+        now = most = 0
+
+        async def slow(request: Request) -> bool | None:
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(0.02)
+            now -= 1
+            return await answer(JPEG)(request)
+
+        routes: dict[str, Answer] = {f"/{i}": slow for i in range(8)}
+        with HostileWeb(routes) as one, HostileWeb(routes) as two:
+            urls = [web.url(f"/{i}") for i in range(8) for web in (one, two)]
+            got = fetch_all(urls, per_host=2)
+        assert {each.outcome for each in got} == {Outcome.OK}
+        assert most <= 2
+
+    def test_waiting_for_a_busy_host_does_not_time_out(self) -> None:
+        async def slow(request: Request) -> bool | None:
+            await asyncio.sleep(0.3)
+            return await answer(JPEG)(request)
+
+        with HostileWeb({f"/{i}": slow for i in range(6)}) as web:
+            got = fetch_all([web.url(f"/{i}") for i in range(6)], per_host=1, timeout_s=1)
+        assert {each.outcome for each in got} == {Outcome.OK}
+
+    def test_connections_are_used_again(self) -> None:
+        with HostileWeb({f"/{i}": answer(JPEG) for i in range(30)}) as web:
+            got = fetch_all([web.url(f"/{i}") for i in range(30)], per_host=2)
+            assert web.n_connections <= 3
+        assert {each.outcome for each in got} == {Outcome.OK}
+
+    def test_a_slow_host_does_not_hold_up_another(self) -> None:
+        with (
+            HostileWeb({f"/{i}": _silence for i in range(4)}, host="127.0.0.2") as slow,
+            HostileWeb({"/x": answer(JPEG)}, host="127.0.0.3") as fast,
+        ):
+            urls = [slow.url(f"/{i}") for i in range(4)] + [fast.url("/x")]
+            got = fetch_all(urls, concurrency=2, per_host=1, timeout_s=1)
+        assert [each.outcome for each in got] == [Outcome.TIMEOUT] * 4 + [Outcome.OK]
+
+    def test_the_place_is_held_until_the_caller_has_used_the_bytes(self) -> None:
+        in_hand = most = 0
+
+        async def use(fetcher: Fetcher, url: str) -> None:
+            nonlocal in_hand, most
+            async with fetcher.fetch(url):
+                in_hand += 1
+                most = max(most, in_hand)
+                await asyncio.sleep(0.05)
+                in_hand -= 1
+
+        async def all_of_them(urls: list[str]) -> None:
+            crawl = CrawlSection(private_networks=LOOPBACK)
+            async with Fetcher(crawl, FetchSection(concurrency=3, per_host=50)) as fetcher:
+                await asyncio.gather(*(use(fetcher, url) for url in urls))
+
+        with HostileWeb({f"/{i}": answer(JPEG) for i in range(12)}) as web:
+            asyncio.run(all_of_them([web.url(f"/{i}") for i in range(12)]))
+        assert most == 3
+
+
+@pytest.fixture(scope="module")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    folder: Path = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "both.pem"
+    pem.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+def test_a_certificate_that_nobody_signed(self_signed: ssl.SSLContext) -> None:
+    with HostileWeb({"/x": answer(JPEG)}, tls=self_signed) as web:
+        assert fetch_all([web.url("/x")])[0].outcome == Outcome.TLS
+
+
+def test_plain_http_behind_https() -> None:
+    with HostileWeb({"/x": answer(JPEG)}) as web:
+        url = web.url("/x").replace("http:", "https:")
+        assert fetch_all([url])[0].outcome == Outcome.TLS
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (OSError("too many open files"), Outcome.CONNECT),
+        (socket.gaierror("unknown"), Outcome.CONNECT),
+        (UnicodeError("label too long"), Outcome.BAD_URL),
+        (TimeoutError(), Outcome.TIMEOUT),
+        (ssl.SSLError("handshake"), Outcome.TLS),
+    ],
+)
+def test_bare_errors_have_an_outcome_too(error: Exception, outcome: Outcome) -> None:
+    assert outcome_of_error(error) == outcome
