@@ -28,8 +28,10 @@ class ServeSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     path: str = ""
     port: Annotated[int, Meta(ge=1, le=65535)] = 8471
     """Hosts are 127.0.0.2, 127.0.0.3 … on this one port: URLs, and so keys, stay the same."""
-    pages: Annotated[int, Meta(ge=8)] = 400
+    pages: Annotated[int, Meta(ge=20)] = 400
     """Size of the demo web."""
+    seed: Annotated[int, Meta(ge=0)] = 0
+    """Decides all that is drawn by lot in the demo web."""
 
 
 class EngineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
