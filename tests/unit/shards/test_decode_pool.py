@@ -1,0 +1,101 @@
+"""A decoder that dies takes one image with it, and nothing else."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from decode_jobs import make_stillborn_job, make_unruly_job
+from hostile_web import picture
+from webpairs_core.errors import WebpairsError
+from webpairs_core.records import Outcome
+from webpairs_shards.decode_pool import DecodePool, Factory, image_job
+from webpairs_shards.options import ImageSection
+from webpairs_shards.processed import Processed
+
+
+def run_all(
+    factory: Factory, items: Iterable[bytes], workers: int = 2, timeout_s: float = 60.0
+) -> list[Processed]:
+    async def gather(pool: DecodePool) -> list[Processed]:
+        return await asyncio.gather(*(pool.run(item) for item in items))
+
+    with DecodePool(factory, workers, timeout_s) as pool:
+        return asyncio.run(gather(pool))
+
+
+def outcomes(found: Iterable[Processed]) -> list[str]:
+    return [str(each.outcome) for each in found]
+
+
+@pytest.mark.parametrize("way", [b"abort", b"exit", b"raise", b"memory"])
+def test_a_crash_costs_one_image(way: bytes) -> None:
+    found = run_all(make_unruly_job, [b"one", way, b"two", b"three", way, b"four"])
+    assert outcomes(found) == ["ok", "decoder_crashed", "ok", "ok", "decoder_crashed", "ok"]
+    assert [each.data for each in found] == [b"eno", b"", b"owt", b"eerht", b"", b"ruof"]
+
+
+def test_a_hang_costs_its_time_and_one_image() -> None:
+    found = run_all(make_unruly_job, [b"hang", b"one", b"two"], workers=1, timeout_s=0.5)
+    assert outcomes(found) == ["decoder_crashed", "ok", "ok"]
+
+
+def test_a_worker_that_died_idle_is_nobodys_fault() -> None:
+    async def kill_between(pool: DecodePool) -> list[Processed]:
+        first = await pool.run(b"one")
+        process = pool._workers[0]._process
+        assert process.pid == first.width
+        process.kill()
+        process.join()
+        return [first, await pool.run(b"two")]
+
+    with DecodePool(make_unruly_job, 1) as pool:
+        found = asyncio.run(kill_between(pool))
+    assert outcomes(found) == ["ok", "ok"]
+    assert found[0].width != found[1].width
+
+
+def test_workers_that_cannot_start_stop_the_run() -> None:
+    with pytest.raises(WebpairsError, match="die at their start"):
+        run_all(make_stillborn_job, [b"one"], workers=1)
+
+
+def test_leaving_does_not_wait_for_a_hanging_decoder() -> None:
+    began = time.monotonic()
+
+    async def leave_early(pool: DecodePool) -> None:
+        task = asyncio.create_task(pool.run(b"hang"))
+        await pool.run(b"one")
+        task.cancel()
+
+    with DecodePool(make_unruly_job, 2) as pool:
+        asyncio.run(leave_early(pool))
+        processes = [worker._process for worker in pool._workers]
+    assert not any(process.is_alive() for process in processes)
+    assert time.monotonic() - began < 60  # the job sleeps for 600 s
+
+
+def test_results_do_not_depend_on_the_number_of_workers() -> None:
+    images = [picture(200 + i, 150, seed=i) for i in range(12)]
+    job = image_job(ImageSection(min_side_px=1))
+    assert run_all(job, images, workers=1) == run_all(job, images, workers=3)
+
+
+def test_every_hostile_file_gets_an_outcome(
+    data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = sorted(path for path in (data_dir / "hostile").rglob("*") if path.is_file())
+    section = ImageSection(min_side_px=1, max_aspect=1e6)
+    with caplog.at_level(logging.WARNING):
+        found = run_all(image_job(section), [path.read_bytes() for path in files])
+    assert len(found) == len(files) > 1000
+    assert not caplog.records  # no crash, no time-out
+    by_name = {path.name: each.outcome for path, each in zip(files, found, strict=True)}
+    assert by_name["decompression_bomb.gif"] == Outcome.TOO_MANY_PIXELS
+    assert by_name["truncated_jpeg.jpg"] == Outcome.CORRUPT
+    suite = [path.name for path in files if path.match("pngsuite/pngsuite/*.png")]
+    wrong = {name for name in suite if (by_name[name] == Outcome.OK) == name.startswith("x")}
+    assert wrong == {"xcsn0g01.png"}  # a wrong checksum in the pixels: Pillow does not look
