@@ -1,1 +1,1 @@
-"""Pages become pairs, image URLs become bytes; politely, and never from an address that is private."""
+"""Pages become pairs, image URLs become bytes; politely, and never from a private address."""

@@ -61,6 +61,6 @@ class FetchSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """For one request with its redirects, from the queue of its host to the last byte."""
     max_bytes: Count = 20_000_000
     retries: Annotated[int, Meta(ge=0, le=10)] = 2
-    """Repeats after an outcome that can heal: dns, connect, timeout, slow, protocol, http_5xx, 429."""
+    """Repeats after what can heal: dns, connect, timeout, slow, protocol, http_5xx, 429."""
     rows_per_part: Count = 1000
     """Candidates in a part: the unit of resume."""

@@ -1,0 +1,194 @@
+"""A guard before the parser: no page, however hostile, may hold the crawl for seconds.
+
+lexbor is fast and right, but quadratic in some things that a page can hold by the ten thousand:
+open block elements (each new one looks up the stack for a <p>), formatting elements that are
+reopened after each block, attributes of one tag. One megabyte can cost minutes. So a large page is
+weighed first: a tokeniser in linear time follows its open elements and adds up the parser's steps.
+Where it is in doubt it errs upwards. A page that weighs too much is sieved: rebuilt from the few
+tags that extraction reads, flat. A page wrongly called heavy thus loses next to nothing.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+SMALL_BYTES = 131_072
+SMALL_TAGS = 2_500
+"""A page below both cannot cost the parser a second, whatever it holds; most pages are."""
+BUDGET_NS = 700_000_000.0
+MAX_TAGS = 300_000
+"""More tags than any honest page has; a sieved page ends here."""
+
+# Nanoseconds of lexbor per step, measured on one core of a 2-core machine.
+_SCAN_NS = 2.5
+_REOPEN_NS = 400.0
+_ATTRIBUTE_NS = 2.0
+_SEARCH_NS = 30.0  # our own: one step down the list of open elements
+_MAX_DEPTH = 512  # browsers stop nesting here, too
+
+# Possessive quantifiers: each byte is looked at once.
+_ATTRIBUTES = (
+    rb"(?:[\t\n\f\r /]*+[^\t\n\f\r />][^\t\n\f\r />=]*+(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+"
+    rb"(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z)|[^\t\n\f\r >\"'][^\t\n\f\r >]*+|(?=>)|\Z))?+)*+"
+)
+_TOKEN = re.compile(
+    rb"<(?:!--(?:-?>|.*?(?:--!?>|\Z))|(/?)([a-zA-Z][^\t\n\f\r />]*+)("
+    + _ATTRIBUTES
+    + rb")[\t\n\f\r /]*+(?:>|\Z)|(!\[CDATA\[)|[!?/][^>]*+(?:>|\Z))",
+    re.DOTALL,
+)
+_ATTRIBUTE = re.compile(
+    rb"[^\t\n\f\r />][^\t\n\f\r />=]*+(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+"
+    rb"(?:\"[^\"]*+\"?|'[^']*+'?|[^\t\n\f\r >\"'][^\t\n\f\r >]*+)?)?+"
+)
+
+_VOID = frozenset(b"area base br col embed hr img input link meta param source track wbr".split())
+# Their end tags may be left out, so they do not nest by themselves.
+_OPTIONAL = frozenset(
+    b"body caption colgroup dd dt head html li optgroup option p rb rp rt rtc tbody td tfoot th "
+    b"thead tr".split()
+)
+_FORMATTING = frozenset(b"b big code em font i nobr s small strike strong tt u".split())
+_RAW_TEXT = frozenset(b"script style textarea title xmp iframe noembed noframes".split())
+# An end tag does not reach an element beyond one of these.
+_BOUNDARY = frozenset(b"applet marquee object select table template button svg math".split())
+_FOREIGN = frozenset(b"svg math".split())
+
+# Each further one of these adds its attributes to the first: quadratic in all of them together.
+_MERGED = frozenset([b"html", b"body"])
+_MAX_MERGED = 4
+
+_SIEVED = frozenset(
+    b"html base meta link img amp-img source picture figure figcaption a area title".split()
+)
+_SIEVED_NESTING = frozenset(b"picture figure figcaption a".split())
+_SIEVED_ATTRIBUTES = 500
+
+
+class Tag(msgspec.Struct, frozen=True):
+    """One tag of a page."""
+
+    name: bytes
+    """Lower case."""
+    is_end: bool
+    start: int
+    end: int
+    """Bytes of the page: [start, end)."""
+    attributes: tuple[int, int] = (0, 0)
+    """Where they stand, as start and end."""
+    is_trap: bool = False
+    """Something that our tokeniser and the parser may read in different ways."""
+
+
+def guarded(html: bytes) -> bytes:
+    """The page as it is, or sieved when its parse could take long."""
+    if len(html) <= SMALL_BYTES and html.count(b"<") <= SMALL_TAGS:
+        return html
+    return sieve(html) if is_heavy(html) else html
+
+
+def is_heavy(html: bytes) -> bool:
+    """Whether the parser could need more than its budget for this page (an upper estimate)."""
+    open_elements: list[bytes] = []
+    formatting: Counter[bytes] = Counter()
+    work_ns = 0.0
+    n_merged = 0
+    for n_tags, tag in enumerate(_tags(html)):
+        if tag.is_end:
+            work_ns += _SEARCH_NS * _close(open_elements, tag.name)
+            if formatting[tag.name] > 0:
+                formatting[tag.name] -= 1
+        else:
+            work_ns += _attribute_work(html, tag)
+            formatting[tag.name] += tag.name in _FORMATTING
+            n_merged += tag.name in _MERGED
+            if tag.name not in _VOID and tag.name not in _OPTIONAL:
+                open_elements.append(tag.name)
+        work_ns += _SCAN_NS * len(open_elements) + _REOPEN_NS * formatting.total()
+        if work_ns > BUDGET_NS or tag.is_trap or n_tags > MAX_TAGS:
+            return True
+        if len(open_elements) > _MAX_DEPTH or n_merged > _MAX_MERGED:
+            return True
+    return False
+
+
+def sieve(html: bytes) -> bytes:
+    """The tags that extraction reads, in order, without nesting; text only where it is read."""
+    pieces: list[bytes] = []
+    is_open: dict[bytes, bool] = {}
+    last_end = 0
+    for n_tags, tag in enumerate(_tags(html)):
+        if n_tags > MAX_TAGS:
+            break
+        if is_open.get(b"figcaption") or (tag.is_end and tag.name == b"title"):
+            pieces.append(html[last_end : tag.start].replace(b"<", b"&lt;"))
+        last_end = tag.end
+        if tag.name not in _SIEVED or _n_attributes(html, tag) > _SIEVED_ATTRIBUTES:
+            continue
+        if tag.name == b"html":
+            if b"html" in is_open:
+                continue
+            is_open[b"html"] = True
+        if tag.name in _SIEVED_NESTING:
+            if not tag.is_end and is_open.get(tag.name):
+                pieces.append(b"</" + tag.name + b">")
+            is_open[tag.name] = not tag.is_end
+        pieces.append(html[tag.start : tag.end])
+    return b"\n".join(pieces)
+
+
+def _tags(html: bytes) -> Iterator[Tag]:
+    """The tags of a page, left to right, in linear time; none from comments and raw text."""
+    position, n_foreign = 0, 0
+    while found := _TOKEN.search(html, position):
+        position = found.end()
+        if found.group(4):
+            yield Tag(b"", False, found.start(), position, is_trap=True)
+            continue
+        if found.group(2) is None:
+            continue
+        name, is_end = found.group(2).lower(), bool(found.group(1))
+        yield Tag(name, is_end, found.start(), position, found.span(3))
+        if name in _FOREIGN:
+            n_foreign = max(0, n_foreign + (-1 if is_end else 1))
+        if is_end or n_foreign:
+            continue
+        if name == b"plaintext":
+            return
+        if name in _RAW_TEXT:
+            end = re.compile(rb"</" + name + rb"(?=[\t\n\f\r />])", re.IGNORECASE).search(
+                html, position
+            )
+            raw_end = end.start() if end else len(html)
+            if name == b"script" and _is_escaped_script(html[position:raw_end]):
+                yield Tag(b"", False, position, position, is_trap=True)
+            position = raw_end
+
+
+def _is_escaped_script(text: bytes) -> bool:
+    # The "script data double escaped" state: such a script goes on after its first end tag.
+    return b"<!--" in text and b"<script" in text.lower()
+
+
+def _close(open_elements: list[bytes], name: bytes) -> int:
+    """Close the nearest open element of this name, if an end tag reaches it; return the steps."""
+    for steps, other in enumerate(reversed(open_elements), 1):
+        if other == name:
+            del open_elements[-steps:]
+            return steps
+        if other in _BOUNDARY:
+            return steps
+    return len(open_elements)
+
+
+def _attribute_work(html: bytes, tag: Tag) -> float:
+    # Fewer than 500 bytes hold too few attributes to matter.
+    start, end = tag.attributes
+    return _ATTRIBUTE_NS * _n_attributes(html, tag) ** 2 if end - start > 500 else 0.0
+
+
+def _n_attributes(html: bytes, tag: Tag) -> int:
+    start, end = tag.attributes
+    return sum(1 for _ in _ATTRIBUTE.finditer(html, start, end))

@@ -1,0 +1,182 @@
+"""The crawl stage: pages of the live web become parts of pairs.
+
+The spider works in a process of its own, which commits each part itself; this module starts it,
+shows how it gets on, and sums up what it committed.
+"""
+
+import signal
+from collections import Counter
+from collections.abc import Iterable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from webpairs_core.errors import CrawlError, NothingLeft, RecipeError, WebpairsError
+from webpairs_core.funnel import merge
+from webpairs_core.ledger import Commit, Stage
+from webpairs_core.progress import Progress
+from webpairs_crawler.frontier import CrawlPlan
+from webpairs_crawler.guard import make_guard
+from webpairs_crawler.options import CrawlSection
+from webpairs_crawler.page_parts import PageRow, committed_pages
+from webpairs_crawler.spider import CrawlJob, CrawlProgress, crawl_pages
+from webpairs_crawler.urls import canonical
+from webpairs_pipeline.run import Made, Run
+from webpairs_pipeline.serve import serving
+
+_STOP_S = 30.0
+"""How long the crawling process may take to commit what it has when it is interrupted."""
+
+_WHY = {
+    "dns": "its host name is not known",
+    "connect": "the connection was refused",
+    "tls": "its certificate is not valid",
+    "timeout": "it did not answer in time",
+    "http_4xx": "the server says there is no such page",
+    "http_5xx": "the server failed",
+    "refused_private": "its address is private, and crawl.private_networks does not list it",
+    "robots": "its robots.txt forbids it",
+    "not_html": "it is no HTML page",
+    "redirect": "it leads to a place that crawl.allowed_domains does not hold",
+    "too_large": "it is larger than crawl.max_page_bytes",
+}
+
+
+def run(run: Run, stage: Stage) -> Made:
+    """Crawl from the recipe's seeds.
+
+    Raises RecipeError when there is no seed, CrawlError when no page could be had from any,
+    NothingLeft when no page has an image with a text.
+    """
+    section = run.recipe.crawl
+    make_guard(section.private_networks)
+    with serving(run.recipe.serve, run.out) as web:
+        plan = _plan(run, _seeds(section, web.seeds))
+        _crawl(CrawlJob(section=section, plan=plan, stage=stage))
+    commits = [commit for commit in stage.commits() if commit.unit.startswith("part-")]
+    funnel = merge(commit.funnels[0] for commit in commits)
+    if not funnel.kept:
+        sentence = _why_no_page(plan.seeds[0], {row.url: row for row in committed_pages(stage)})
+        # Else the next run would find all pages answered, and fail without asking.
+        run.ledger.reset(stage.name)
+        raise CrawlError(sentence)
+    info = _sum(commits)
+    if not info["n_pairs"]:
+        raise NothingLeft(
+            f"none of the {funnel.kept:,} pages read has an image with a text: "
+            "try other seeds, a larger crawl.max_depth or more sources in crawl.texts"
+        )
+    return Made(path=run.out / "pairs", funnels=(funnel,), info=info)
+
+
+def _seeds(section: CrawlSection, served: Iterable[str]) -> tuple[str, ...]:
+    written = [*section.seeds, *_seeds_in_file(section.seeds_file), *served]
+    seeds: dict[str, None] = {}
+    for seed in written:
+        url = canonical(seed)
+        if url is None:
+            raise RecipeError(
+                f"the seed {seed!r} is no http(s) URL: write it like https://example.org/"
+            )
+        seeds[url] = None
+    if not seeds:
+        raise RecipeError("there is no seed to crawl from: set crawl.seeds or crawl.seeds_file")
+    return tuple(seeds)
+
+
+def _seeds_in_file(name: str) -> list[str]:
+    if not name:
+        return []
+    try:
+        lines = Path(name).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"crawl.seeds_file {name} cannot be read: {error}") from None
+    stripped = (line.strip() for line in lines)
+    return [line for line in stripped if line and not line.startswith("#")]
+
+
+def _plan(run: Run, seeds: tuple[str, ...]) -> CrawlPlan:
+    section = run.recipe.crawl
+    return CrawlPlan(
+        seeds=seeds,
+        max_pages=min(section.max_pages, run.limit or section.max_pages),
+        max_depth=section.max_depth,
+        allowed_domains=section.allowed_domains,
+        per_host=section.per_host,
+    )
+
+
+def _crawl(job: CrawlJob) -> None:
+    """Run the crawling process to its end. Raises what it raised."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=crawl_pages, args=(job, theirs), name="crawl")
+    _start_deaf_to_interrupts(process)
+    theirs.close()
+    try:
+        _follow(ours)
+        process.join()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.join(_STOP_S)
+        raise
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+
+
+def _start_deaf_to_interrupts(process: BaseProcess) -> None:
+    # Ctrl-C goes to the whole terminal group; the child commits on the SIGTERM that we send it.
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
+def _follow(channel: Connection) -> None:
+    """Show the child's progress until it says that it is done. Raises what went wrong there."""
+    shown = CrawlProgress(0, 0, 0)
+    with Progress("crawl", "pages") as progress:
+        while True:
+            try:
+                message = channel.recv()
+            except EOFError:
+                raise WebpairsError(
+                    "the crawling process died (out of memory, or killed): run the same command "
+                    "again, it goes on from the last committed part"
+                ) from None
+            if message is None:
+                return
+            if isinstance(message, BaseException):
+                raise message
+            note = f"{message.n_pairs:,} pairs, {message.n_queued:,} queued"
+            progress.add(message.n_pages - shown.n_pages, note)
+            shown = message
+
+
+def _sum(commits: Iterable[Commit]) -> dict[str, Any]:
+    facts = [commit.info for commit in commits]
+    unpaired: Counter[str] = Counter()
+    for fact in facts:
+        unpaired.update(fact["unpaired"])
+    return {
+        "n_images": sum(fact["n_images"] for fact in facts),
+        "n_pairs": sum(fact["n_pairs"] for fact in facts),
+        "unpaired": dict(sorted(unpaired.items())),
+        "n_hosts": len({host for fact in facts for host in fact["hosts"]}),
+    }
+
+
+def _why_no_page(seed: str, rows: dict[str, PageRow]) -> str:
+    """One sentence on why the first seed gave nothing, followed through its redirects."""
+    row = rows[seed]
+    while row.outcome == "redirect" and row.links and row.links[0] in rows:
+        del rows[row.url]
+        row = rows[row.links[0]]
+    status = f" (HTTP {row.http_status})" if row.http_status >= 400 else ""
+    why = _WHY.get(row.outcome, f"its outcome is {row.outcome}")
+    return f"no page could be read from {seed}: {why}{status}; check crawl.seeds and run again"
