@@ -1,10 +1,10 @@
 """Every filtered pair in fetch order, with its exact repeats side by side.
 
 One sort does two jobs. Fetch order is: hosts by a hash of their name, then keys; so one worker
-meets all images of a host together. Equal keys mean an equal URL, hence an equal host, so repeats of
-a pair are neighbours there, and finding them takes no memory. The sort is DuckDB's: it stays under
-its memory limit and spills. All columns break ties, the time of the fetch last: the order is a
-function of the set of rows, never of the parts they came in.
+meets all images of a host together. Equal keys mean an equal URL, hence an equal host, so repeats
+of a pair are neighbours there, and finding them takes no memory. The sort is DuckDB's: it stays
+under its memory limit and spills. All columns break ties, the time of the fetch last: the order is
+a function of the set of rows, never of the parts they came in.
 """
 
 import hashlib

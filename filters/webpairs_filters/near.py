@@ -2,9 +2,9 @@
 
 Rows are walked in rank order, and a row goes when it lies near one that stays: no chains, so two
 far images never meet through a third. Every pair within the distance D is found: cut 64 bits into
-D + 2 blocks; two hashes within D bits agree on at least two blocks, so one of the C(D + 2, 2) tables
-"rows with equal bits in these two blocks" holds them (Manku et al., "Detecting near-duplicates for
-web crawling", WWW 2007). numpy alone; memory stays bounded however the hashes crowd.
+D + 2 blocks; two hashes within D bits agree on at least two blocks, so one of the C(D + 2, 2)
+tables "rows with equal bits in these two blocks" holds them (Manku et al., "Detecting
+near-duplicates for web crawling", WWW 2007). Memory stays bounded however the hashes crowd.
 """
 
 from collections.abc import Iterator

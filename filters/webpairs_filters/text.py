@@ -18,7 +18,7 @@ _FILE_NAME = Pattern(
     r"[^\n]*[^ ]\.(?:jpe?g|jfif|png|gif|webp|svg|bmp|tiff?|avif|heic|ico|psd)",
     # named by a camera, a phone or a screen shooter: DSC_0042, IMG-20240101-WA0007, P1010023
     r"_?(?:img|imgp|fb_img|dsc|dscn|dscf|cimg|mg|mvi|pict|pxl|gopr|sam|screenshot|scan|wp)"
-    r"[ _-]?[0-9]{3,}[0-9 ._-]*(?:wa[0-9]+)?(?: ?\([0-9]+\))?",
+    r"[ _-]?[0-9]{3}[0-9 ._-]*(?:wa[0-9]+)?(?: ?\([0-9]+\))?",
     r"p[0-9]{7}",
     # an address
     r"(?:https?://|www\.)[^ ]+",
@@ -26,7 +26,7 @@ _FILE_NAME = Pattern(
     r"[0-9a-f]{16,}",
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     # one ASCII word with an underscore is an identifier: hero_banner_2x
-    r"[!-~]*_[!-~]*",
+    r"[!-^`-~]*_[!-~]*",
 )
 
 _STOCK_WORDS = (
@@ -42,7 +42,7 @@ _STOCK_WORDS = (
 _MARKS = r"""[ !"#&'()*+,./:;<=>?@\[\]_|~-]*"""
 _BOILERPLATE = Pattern(
     rf"{_MARKS}(?:(?:an?|the|my|your) )?(?:{_STOCK_WORDS})"
-    rf"[ _#-]*[0-9]*{_MARKS}"
+    rf"(?:[ _#-]*[0-9]+)?{_MARKS}"
 )
 
 

@@ -1,0 +1,41 @@
+import re
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from webpairs_filters.base import PairFilter
+from webpairs_filters.catalog import Filter
+
+README = Path(__file__).parents[3] / "filters" / "README.md"
+KINDS: tuple[type[PairFilter], ...] = get_args(Filter)
+
+
+def test_every_filter_is_in_the_catalog() -> None:
+    assert set(PairFilter.__subclasses__()) == set(KINDS)
+
+
+def test_reasons_are_snake_case_and_nobody_shares_one() -> None:
+    reasons = [reason for kind in KINDS for reason in kind.reasons]
+    assert len(set(reasons)) == len(reasons)
+    assert all(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", reason) for reason in reasons)
+
+
+def test_the_readme_lists_each_filter_with_its_fields_and_reasons() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|", README.read_text("utf-8"), re.M)
+    written = {
+        name: (re.findall(r"`(\w+)`", fields), re.findall(r"`(\w+)`", reasons))
+        for name, fields, reasons in rows
+    }
+    assert written == {
+        str(kind.__struct_config__.tag): (list(kind.__struct_fields__), list(kind.reasons))
+        for kind in KINDS
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recipe_can_name_each_filter(kind: type[PairFilter]) -> None:
+    raw = {"use": kind.__struct_config__.tag}
+    [made] = msgspec.convert([raw], tuple[Filter, ...])
+    assert made == kind()
