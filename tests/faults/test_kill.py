@@ -18,6 +18,8 @@ pages = 24
 port = {port}
 [crawl]
 private_networks = ["127.0.0.0/8"]
+timeout_s = 2
+retries = 0
 pages_per_part = 5
 [[filters]]
 use = "text_length"
