@@ -14,7 +14,7 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.uint64]
 
 _ROUNDS = 6
-_MIN_HALF_BITS = 4
+_MIN_HALF_BITS = 2
 """Fewer leave a tiny set with too few different orders."""
 # The multipliers of splitmix64's finaliser (Steele, Lea and Flood, 2014).
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

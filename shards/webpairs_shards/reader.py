@@ -20,8 +20,8 @@ from webpairs_shards.index import RECORD, Index, Records, checksum, read_index
 from webpairs_shards.manifest import Manifest, ShardEntry, read_manifest
 from webpairs_shards.permutation import permute
 
-_BLOCK_SAMPLES = 1_024
-"""Samples whose places are looked up at once."""
+_FIRST_BLOCK, _LARGEST_BLOCK = 16, 1_024
+"""Samples whose places are looked up at once: few at first, so that a short look costs little."""
 _PARTS = ("image", "json", "text")
 
 
@@ -90,10 +90,12 @@ class ShardReader:
         if not 0 <= rank < world or start < 0:
             raise ValueError(f"no such stream: start {start}, rank {rank} of {world}")
         position = start + (rank - start) % world
+        block = _FIRST_BLOCK
         while True:
-            positions = position + world * np.arange(_BLOCK_SAMPLES, dtype=np.int64)
+            positions = position + world * np.arange(block, dtype=np.int64)
             yield from self._read_many(self.order(seed, positions))
-            position += world * _BLOCK_SAMPLES
+            position += world * block
+            block = min(2 * block, _LARGEST_BLOCK)
 
     def order(self, seed: int, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The sample that stands at each position of the stream of `seed`."""

@@ -116,7 +116,7 @@ def sample_json(row: dict[str, Any]) -> SampleJson:
         page_url=row["page_url"],
         page_lang=row["page_lang"],
         lang=row["lang"],
-        lang_score=round(row["lang_score"], 4),
+        lang_score=round(float(row["lang_score"]), 4),
         host=row["host"],
         width=row["width"],
         height=row["height"],
