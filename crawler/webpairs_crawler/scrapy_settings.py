@@ -9,6 +9,7 @@ from webpairs_crawler.resolver import PRIVATE_NETWORKS
 
 _MIDDLEWARES = {
     "webpairs_crawler.robots_gate.RobotsGate": 100,
+    "scrapy.downloadermiddlewares.downloadtimeout.DownloadTimeoutMiddleware": 350,
     "scrapy.downloadermiddlewares.defaultheaders.DefaultHeadersMiddleware": 400,
     "scrapy.downloadermiddlewares.useragent.UserAgentMiddleware": 500,
     "scrapy.downloadermiddlewares.retry.RetryMiddleware": 550,

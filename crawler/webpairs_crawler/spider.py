@@ -11,7 +11,7 @@ import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
@@ -203,8 +203,19 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
         if not isinstance(body_length, int) or body_length > _SHORT_BYTES:
             raise StopDownload(fail=False)
 
-    def on_response(self, response: Response, ask: Ask) -> None:
-        """Read a page."""
+    def on_response(self, response: Response, ask: Ask) -> Iterator[Request]:
+        """Read a page, then ask for the next one."""
+        self._read(response, ask)
+        yield from self._next()
+
+    def _next(self) -> Iterator[Request]:
+        # The engine asked the scheduler before this answer was known, and the answer may have begun
+        # a new wave: without a request from here it would look again only at its 5 s heartbeat.
+        ask = self.work.frontier.next_ask()
+        if ask is not None:
+            yield self.request(ask)
+
+    def _read(self, response: Response, ask: Ask) -> None:
         status = response.status
         if 300 <= status < 400:
             self._on_redirect(response, ask)
@@ -235,8 +246,8 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
             page = Page(url=ask.url, links=(target,))
             self.work.record(ask, REDIRECT, response.status, page)
 
-    def on_failure(self, failure: Any) -> None:
-        """Record what kept a page away."""
+    def on_failure(self, failure: Any) -> Iterator[Request]:
+        """Record what kept a page away, then ask for the next one."""
         ask: Ask = failure.request.cb_kwargs["ask"]
         if failure.check(RobotsRefused):
             outcome: Outcome | None = Outcome.ROBOTS
@@ -245,6 +256,7 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
         if outcome is None:
             raise failure.value
         self.work.record(ask, outcome, 0, Page(url=ask.url))
+        yield from self._next()
 
     def on_error(self, failure: Any) -> None:
         """Called for what our own code raised: Scrapy would log it and go on with a page lost."""
