@@ -12,7 +12,7 @@ import resource
 import tarfile
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -246,19 +246,18 @@ def _with_outcomes(
 
 def _latencies(parts: Iterable[Path]) -> dict[str, dict[str, int]]:
     """Rows, and the median and 95th percentile of fetch_ms, by outcome."""
-    times: dict[str, list[np.ndarray[Any, Any]]] = {}
+    times: dict[str, list[int]] = defaultdict(list)
     for part in parts:
         for batch in read_part(part, SAMPLES):
-            outcomes = batch["outcome"].to_numpy(zero_copy_only=False)
-            ms = batch["fetch_ms"].to_numpy()
-            for outcome in set(outcomes):
-                times.setdefault(outcome, []).append(ms[outcomes == outcome])
-    found = {}
-    for outcome, pieces in sorted(times.items()):
-        p50, p95 = np.percentile(np.concatenate(pieces), [50, 95])
-        n_rows = sum(map(len, pieces))
-        found[outcome] = {"n": n_rows, "p50": round(float(p50)), "p95": round(float(p95))}
-    return found
+            rows = zip(batch["outcome"].to_pylist(), batch["fetch_ms"].to_pylist(), strict=True)
+            for outcome, ms in rows:
+                times[outcome].append(ms)
+    return {outcome: _spread(found) for outcome, found in sorted(times.items())}
+
+
+def _spread(times: list[int]) -> dict[str, int]:
+    p50, p95 = np.percentile(times, [50, 95])
+    return {"n": len(times), "p50": round(float(p50)), "p95": round(float(p95))}
 
 
 def _reasons(funnel: Funnel) -> str:

@@ -1,0 +1,24 @@
+"""A finished OUT up to `dedup`, without any crawl: for tests of the fetch stage."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pairs_fixture import batch_of, make_pair
+from webpairs_core.funnel import Funnel
+from webpairs_core.ledger import DONE, Ledger
+from webpairs_core.schema import CANDIDATES, write_part
+
+
+def build_candidates(out: Path, urls: Sequence[str], rows_per_part: int) -> Path:
+    """Write candidates of these URLs in this order, with their ledger; return `out`."""
+    pairs = [make_pair(f"picture number {i}", url) for i, url in enumerate(urls)]
+    stage = Ledger(out).open_stage("dedup", "fixture")
+    with stage.unit("all") as unit:
+        for part, at in enumerate(range(0, len(pairs), rows_per_part)):
+            name = f"candidates/part-{part:05d}.parquet"
+            batch = batch_of(pairs[at : at + rows_per_part])
+            unit.rows(name, write_part(unit.path(name), [batch], CANDIDATES))
+        unit.commit(Funnel("dedup", "pairs", len(pairs), len(pairs)))
+    with stage.unit(DONE) as unit:
+        unit.commit(Funnel("dedup", "pairs", len(pairs), len(pairs)))
+    return out
