@@ -1,0 +1,140 @@
+"""Plans: near-duplicates out, one shuffle over all, nothing that depends on parts or on time."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samples_fixture import build_samples, make_run
+from webpairs_core.errors import NothingLeft, PartCorrupt
+from webpairs_core.keys import shuffle_rank
+from webpairs_core.schema import PLAN, REJECTS, SAMPLES, read_table
+from webpairs_pipeline.run import Made, Run
+from webpairs_pipeline.stages import STAGES, run_stage
+
+PLAN_STAGE = next(spec for spec in STAGES if spec.name == "plan")
+
+
+def _plan(run: Run) -> tuple[Made, list[dict[str, Any]], list[dict[str, Any]]]:
+    made = run_stage(PLAN_STAGE, run)
+    plan = read_table(run.out / "plan/plan.parquet", PLAN).to_pylist()
+    rejects = read_table(run.out / "rejects/plan/part-00000.parquet", REJECTS).to_pylist()
+    return made, plan, rejects
+
+
+def _samples(out: Path) -> dict[bytes, dict[str, Any]]:
+    tables = [read_table(path, SAMPLES) for path in sorted(out.glob("samples/*.parquet"))]
+    return {row["key"]: row for table in tables for row in table.to_pylist()}
+
+
+def test_every_fetched_image_is_planned_or_rejected(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 40, twin_every=5, bad_every=8)
+    made, plan, rejects = _plan(make_run(out))
+    ok = {key for key, row in _samples(out).items() if row["outcome"] == "ok"}
+    planned, rejected = {row["key"] for row in plan}, {row["key"] for row in rejects}
+    assert planned | rejected == ok
+    assert not planned & rejected
+    (funnel,) = made.funnels
+    assert (funnel.rows_in, funnel.kept) == (len(ok), len(plan))
+    assert funnel.rejected == {"near_duplicate": len(rejects)}
+    assert len(rejects) > 0
+
+
+def test_the_larger_image_stays_and_the_reject_names_it(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 40, twin_every=5)
+    samples = _samples(out)
+    _, plan, rejects = _plan(make_run(out))
+    planned = {row["key"] for row in plan}
+    assert len(rejects) == 7
+    for row in rejects:
+        first, twin = samples[row["dup_of"]], samples[row["key"]]
+        assert row["dup_of"] in planned
+        assert (row["stage"], row["reason"]) == ("plan", "near_duplicate")
+        assert first["original_width"] == 256
+        assert twin["original_width"] == 128
+        assert (first["phash"] ^ twin["phash"]).bit_count() <= 4
+
+
+def test_of_equally_large_images_the_smallest_key_stays(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 40, twin_every=5, twin_side=256)
+    _, plan, rejects = _plan(make_run(out))
+    planned = {row["key"] for row in plan}
+    assert len(rejects) == 7
+    for row in rejects:
+        assert row["dup_of"] in planned
+        assert row["dup_of"] < row["key"]
+
+
+def test_distance_off_keeps_all(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 20, twin_every=5)
+    made, plan, rejects = _plan(make_run(out, dedup={"near_duplicate_distance": -1}))
+    assert (len(plan), rejects) == (20, [])
+    assert made.funnels[0].rejected == {}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**40])
+def test_the_order_is_that_of_shuffle_rank(tmp_path: Path, seed: int) -> None:
+    out = build_samples(tmp_path, 30)
+    _, plan, _ = _plan(make_run(out, seed=seed))
+    keys = [row["key"] for row in plan]
+    assert keys == sorted(keys, key=lambda key: shuffle_rank(seed, key))
+
+
+def test_shards_are_filled_evenly_and_in_order(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 23)
+    made, plan, _ = _plan(make_run(out, shards={"samples_per_shard": 5}))
+    places = [(row["shard"], row["row"]) for row in plan]
+    assert places == sorted(places)
+    sizes = [sum(shard == i for shard, _ in places) for i in range(5)]
+    assert sorted(sizes) == [4, 4, 5, 5, 5]
+    assert made.info == {"n_samples": 23, "n_shards": 5}
+    assert all(row == 0 or row == last + 1 for (_, last), (_, row) in pairwise(places))
+
+
+def _without_place(plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k not in ("tar", "offset")} for row in plan]
+
+
+def test_parts_and_time_change_nothing(tmp_path: Path) -> None:
+    later = datetime(2027, 5, 6, 7, 8, 9, 777_000, tzinfo=UTC)
+    one = build_samples(tmp_path / "a", 40, n_parts=1, twin_every=5)
+    two = build_samples(tmp_path / "b", 40, n_parts=3, twin_every=5, fetched=later)
+    _, plan, rejects = _plan(make_run(one, workers=1))
+    _, same_plan, same_rejects = _plan(make_run(two, workers=2))
+    assert _without_place(plan) == _without_place(same_plan)
+    assert rejects == same_rejects
+
+
+def test_a_limit_takes_the_first_of_the_shuffle(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 30, bad_every=9)
+    _, whole, _ = _plan(make_run(out))
+    made, plan, _ = _plan(make_run(out, limit=7))
+    assert [row["key"] for row in plan] == [row["key"] for row in whole[:7]]
+    assert made.funnels[0].rows_in == 7
+
+
+def test_nothing_fetched_is_nothing_left(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 5, bad_every=1)
+    run = make_run(out)
+    # Row 0 fails, too: 0 divides by all numbers.
+    with pytest.raises(NothingLeft, match="no image was fetched"):
+        run_stage(PLAN_STAGE, run)
+    assert not (out / "plan").exists()
+    assert not list((out / "run/tmp/plan").iterdir())
+
+
+def test_a_damaged_part_is_named(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 10)
+    path = out / "samples/part-00000.parquet"
+    data = bytearray(path.read_bytes())
+    data[-4:] = b"xxxx"
+    path.write_bytes(data)
+    with pytest.raises(PartCorrupt, match=r"part-00000\.parquet cannot be read"):
+        run_stage(PLAN_STAGE, make_run(out))
+    damaged = bytearray(data[:-4] + b"PAR1")
+    damaged[4:3000] = bytes(2996)
+    path.write_bytes(damaged)
+    with pytest.raises(PartCorrupt, match=r"a part in .* is damaged"):
+        run_stage(PLAN_STAGE, make_run(out))
