@@ -58,7 +58,7 @@ class FetchSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     concurrency: Count = 64
     per_host: Count = 2
     timeout_s: Seconds = 20.0
-    """For one request with its redirects, from the queue of its host to the last byte."""
+    """For one attempt with its redirects, to the last byte; waiting for a busy host not counted."""
     max_bytes: Count = 20_000_000
     retries: Annotated[int, Meta(ge=0, le=10)] = 2
     """Repeats after what can heal: dns, connect, timeout, slow, protocol, http_5xx, 429."""
