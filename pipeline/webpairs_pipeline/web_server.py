@@ -5,6 +5,7 @@ It remembers one thing only: which of the answers that heal have been asked for.
 
 import asyncio
 import socket
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -46,13 +47,15 @@ async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    if answer.is_cut:
-        await response.write(body[: len(body) // 2])
-        assert request.transport is not None
-        request.transport.close()
-        return response
-    await response.write(body)
-    await response.write_eof()
+    # A client that hangs up (it has its cap, or its time is over) is no fault of the server's.
+    with suppress(ConnectionError):
+        if answer.is_cut:
+            await response.write(body[: len(body) // 2])
+            assert request.transport is not None
+            request.transport.close()
+        else:
+            await response.write(body)
+            await response.write_eof()
     return response
 
 

@@ -48,8 +48,9 @@ def hangs(draft: Draft, page: Page) -> str:
 
 def cut(draft: Draft, page: Page) -> str:
     """The connection ends in the middle of the body."""
-    answer = Answer(headers=(("Content-Type", "image/jpeg"),), body=bytes(20_000), is_cut=True)
-    image = at(draft, page.host, f"/media/cut-{number(draft)}.jpg", answer)
+    draft.pictures.append(Picture(scene=random_scene(draft.rng), has_hash=False))
+    path = f"/media/cut-{number(draft)}.jpg"
+    image = draft.serve(len(draft.pictures) - 1, page.host, path, Answer(is_cut=True))
     return lost("cut", draft, page, image, ("fetch", "protocol"))
 
 

@@ -2,8 +2,8 @@
 
 Near-duplicates are decided by perceptual hashes, so the truth about them needs a gap: pictures that
 count as different are at least 10 bits apart, planted copies at most 3. A scene that comes too
-close to another one is drawn again with other jitter; sizes and contents stay, so the truth does not
-depend on it.
+close to another one is drawn again with other jitter; sizes and contents stay, so the truth does
+not depend on it.
 """
 
 import io
