@@ -237,8 +237,9 @@ def _heart() -> list[tuple[float, float]]:
     return points
 
 
-def _cross(arm: float = 0.32) -> list[tuple[float, float]]:
-    quarter = [(arm, -1.0), (arm, -arm), (1.0, -arm)]
+def _cross() -> list[tuple[float, float]]:
+    arm, reach = 0.3, 0.94
+    quarter = [(arm, -reach), (arm, -arm), (reach, -arm)]
     points = []
     for _ in range(4):
         points += quarter
