@@ -6,12 +6,13 @@ good pairs of a census of 1,321 real pages are found only there, 4 % only in src
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 import msgspec
 from selectolax.lexbor import LexborNode
 
-from webpairs_crawler.srcset import Candidate, largest, parse_srcset
+from webpairs_crawler.srcset import Candidate, parse_srcset
 from webpairs_crawler.urls import join
 
 Attributes = Mapping[str, str | None]
@@ -57,6 +58,8 @@ _PLACEHOLDER = re.compile(
 _DECODABLE = frozenset(
     f"image/{name}" for name in ("jpeg", "jpg", "png", "webp", "gif", "avif", "bmp")
 )
+MAX_CANDIDATES = 50
+"""Read for one image."""
 _LINK_LEVELS = 3
 """How far above an image the link to its full size may stand."""
 
@@ -79,8 +82,7 @@ def image_urls(node: LexborNode, attributes: Attributes, base: str) -> ImageUrls
     lazy attribute, which beats src: each is known or meant to be larger than the next.
     """
     src = _joined(base, attributes.get("src"))
-    sized = largest([c for c in _sized(node, attributes) if join(base, c.url)])
-    sized_url = _joined(base, sized.url) if sized else ""
+    sized_url = _first_url(base, (c.url for c in largest_first(_sized(node, attributes))))
     lazy_url = _first_url(base, lazy_values(attributes))
     if not (src or sized_url or lazy_url) or (src and not sized_url and _PLACEHOLDER.search(src)):
         lazy_url = lazy_url or _first_url(base, unlisted_lazy_values(attributes))
@@ -91,6 +93,12 @@ def image_urls(node: LexborNode, attributes: Attributes, base: str) -> ImageUrls
         return ImageUrls(reason=_why_none(node, attributes))
     is_real = src and not _PLACEHOLDER.search(src)
     return ImageUrls(url, src if is_real else lazy_url or url)
+
+
+def largest_first(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Candidates by their pixels: by w, then by x; equals stay in document order."""
+    some = islice(candidates, MAX_CANDIDATES)
+    return sorted(some, key=lambda c: (c.width, c.density), reverse=True)
 
 
 def lazy_values(attributes: Attributes) -> Iterator[str]:
@@ -149,7 +157,7 @@ def _linked_image(node: LexborNode) -> str:
 
 def _why_none(node: LexborNode, attributes: Attributes) -> str:
     values = [attributes.get("src") or "", *lazy_values(attributes)]
-    values += [candidate.url for candidate in _sized(node, attributes)]
+    values += [candidate.url for candidate in largest_first(_sized(node, attributes))]
     written = [value.strip() for value in values if value.strip()]
     if not written:
         return "no_url"
@@ -157,7 +165,7 @@ def _why_none(node: LexborNode, attributes: Attributes) -> str:
     return "data_url" if is_data else "bad_url"
 
 
-def _first_url(base: str, values: Iterator[str]) -> str:
+def _first_url(base: str, values: Iterable[str]) -> str:
     return next((url for value in values if (url := join(base, value))), "")
 
 

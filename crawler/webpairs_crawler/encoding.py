@@ -31,6 +31,32 @@ _SUPERSETS = {
     "euc_kr": "cp949",
     "big5": "big5hkscs",
 }
+# Labels of that standard that Python has no alias for; the rest of them nobody writes.
+_LABELS = {
+    "unicode-1-1-utf-8": "utf-8",
+    "x-sjis": "cp932",
+    "windows-31j": "cp932",
+    "x-euc-jp": "euc_jp",
+    "x-gbk": "gb18030",
+    "gb_2312-80": "gb18030",
+    "x-x-big5": "big5hkscs",
+    "windows-949": "cp949",
+    "ksc_5601": "cp949",
+    "windows-874": "cp874",
+    "dos-874": "cp874",
+    "x-cp1250": "cp1250",
+    "x-cp1251": "cp1251",
+    "x-cp1252": "cp1252",
+    "iso-8859-8-i": "iso8859-8",
+    "logical": "iso8859-8",
+    "visual": "iso8859-8",
+    "iso-8859-6-i": "iso8859-6",
+    "koi": "koi8-r",
+    "koi8": "koi8-r",
+    "koi8-ru": "koi8-u",
+    "x-mac-roman": "mac-roman",
+    "x-mac-cyrillic": "mac-cyrillic",
+}
 # Only these: Python also has codecs that are no text encodings of the web (utf-7, idna, zlib,
 # rot13).
 _ALLOWED = frozenset(
@@ -79,8 +105,9 @@ def _prescan(html: bytes) -> str:
 
 def _codec(label: str) -> str:
     """The name of Python's codec for an encoding label; "" for one that the web does not know."""
+    label = label.strip().lower()
     try:
-        name = codecs.lookup(label.strip()).name
+        name = codecs.lookup(_LABELS.get(label, label)).name
     except (LookupError, ValueError):
         return ""
     if name == "utf-16":

@@ -26,7 +26,9 @@ Headers = Iterable[tuple[str, str]]
 
 CONTEXT_CHARS = 200
 MAX_LINKS = 10_000
-"""Links kept of one page: more are a trap for crawlers."""
+"""Links read of one page: more are a trap for crawlers."""
+MAX_IMAGES = 20_000
+"""Image elements read of one page; the rest is counted as `page_full`."""
 _IMAGES = "img, amp-img"
 _LINKS = "a[href], area[href]"
 _LANG = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,8})*\Z")
@@ -56,7 +58,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Where the page leads, without repeats, in document order; empty when it forbids to follow."""
     n_images: int = 0
     unpaired: dict[str, int] = {}
-    """Image elements that make no pair, by reason: no_text, no_url, data_url, bad_url."""
+    """Image elements that make no pair: no_text, no_url, data_url, bad_url, page_full."""
     title: str = ""
     lang: str = ""
     optout: tuple[str, ...] = ()
@@ -155,7 +157,9 @@ def _pairs(
     page_texts = PageTexts(tree)
     pairs: list[Pair] = []
     unpaired: Counter[str] = Counter()
-    for node in images:
+    if len(images) > MAX_IMAGES:
+        unpaired["page_full"] = len(images) - MAX_IMAGES
+    for node in images[:MAX_IMAGES]:
         attributes = node.attributes
         texts = [(s, page_texts.text(s, node, attributes)) for s in facts.source.texts]
         texts = [(source, text) for source, text in texts if text]
@@ -201,12 +205,10 @@ def _pair(
 
 def _links(tree: LexborHTMLParser, base: str) -> tuple[str, ...]:
     links: dict[str, None] = {}
-    for node in tree.css(_LINKS):
+    for node in tree.css(_LINKS)[:MAX_LINKS]:
         joined = join(base, node.attributes.get("href") or "")
         if joined:
             links[joined] = None
-            if len(links) == MAX_LINKS:
-                break
     return tuple(links)
 
 

@@ -9,9 +9,10 @@ from webpairs_core.text import normalise_text
 
 FIGURE_LEVELS = 16
 """How far above an image its figure may stand."""
-CAPTION_CHARS = 2_000
-"""Texts that several images may share are cut here: a figure of a thousand images must not multiply
-a text of a megabyte."""
+TEXT_CHARS = 10_000
+"""Longer texts are cut: no caption is that long, and nobody shall store a megabyte as one."""
+SHARED_CHARS = 1_000
+"""The same for texts that several images may share, which would multiply them."""
 
 
 class PageTexts:
@@ -20,6 +21,8 @@ class PageTexts:
     def __init__(self, tree: LexborHTMLParser) -> None:
         self._tree = tree
         self._captions: dict[int, str] = {}
+        self._labels: dict[str, str] = {}
+        self._normal: set[str] = set()
         self._by_id: dict[str, LexborNode] | None = None
         self._has_figures = tree.css_first("figcaption") is not None
 
@@ -27,7 +30,8 @@ class PageTexts:
         self, source: TextSource, node: LexborNode, attributes: Mapping[str, str | None]
     ) -> str:
         """The normalised text that this source gives an image element; empty when it gives none."""
-        return normalise_text(SOURCES[source](self, node, attributes))
+        raw = SOURCES[source](self, node, attributes)[:TEXT_CHARS]
+        return raw if raw in self._normal else normalise_text(raw)
 
     def caption(self, node: LexborNode) -> str:
         """The figcaption of the nearest figure around an image."""
@@ -38,7 +42,7 @@ class PageTexts:
             if above.tag == "figure":
                 if above.mem_id not in self._captions:
                     found = above.css_first("figcaption")
-                    self._captions[above.mem_id] = found.text()[:CAPTION_CHARS] if found else ""
+                    self._captions[above.mem_id] = self._shared(found.text() if found else "")
                 return self._captions[above.mem_id]
             above = above.parent
         return ""
@@ -48,8 +52,17 @@ class PageTexts:
         if self._by_id is None:
             nodes = self._tree.css("[id]")
             self._by_id = {str(node.attributes.get("id")): node for node in reversed(nodes)}
-        nodes = [self._by_id[name] for name in ids.split()[:10] if name in self._by_id]
-        return " ".join(node.text()[:CAPTION_CHARS] for node in nodes)[:CAPTION_CHARS]
+        if ids not in self._labels:
+            named = (self._by_id.get(name) for name in ids.split()[:10])
+            raw = " ".join(node.text()[:SHARED_CHARS] for node in named if node)
+            self._labels[ids] = self._shared(raw)
+        return self._labels[ids]
+
+    def _shared(self, raw: str) -> str:
+        """A text that may be asked for often: cut, and normalised once."""
+        text = normalise_text(raw[:SHARED_CHARS])
+        self._normal.add(text)
+        return text
 
 
 def _alt(page: PageTexts, node: LexborNode, attributes: Mapping[str, str | None]) -> str:
