@@ -1,13 +1,17 @@
 """A contact sheet: pictures with their captions, for eyes. The fastest way to see what data is."""
 
 import io
+import logging
+import re
 from functools import cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from webpairs_core.files import write_atomic
 from webpairs_shards.reader import RawSample, open_shards
+
+log = logging.getLogger(__name__)
 
 _COLUMNS = 8
 _PICTURE_PX = 160
@@ -20,8 +24,8 @@ _INK = (40, 40, 40)
 _CELL_WIDTH = _PICTURE_PX + _MARGIN_PX
 _CELL_HEIGHT = _PICTURE_PX + _LINES * _LINE_PX + _MARGIN_PX
 
-_FONTS = (
-    # Fonts that know Latin, Korean, Chinese and Japanese, the better ones first.
+_CJK_FONTS = (
+    # Latin, Korean, Chinese and Japanese; the better ones first.
     "NotoSansCJK-Regular.ttc",
     "NotoSansCJKkr-Regular.otf",
     "NotoSansKR-Regular.ttf",
@@ -33,10 +37,10 @@ _FONTS = (
     "DroidSansFallbackFull.ttf",
     "wqy-zenhei.ttc",
     "unifont.ttf",
-    # Latin, Greek and Cyrillic.
-    "DejaVuSans.ttf",
-    "LiberationSans-Regular.ttf",
 )
+_OTHER_FONTS = ("DejaVuSans.ttf", "LiberationSans-Regular.ttf")
+_CJK = re.compile(r"[\u2e80-\ud7af\uf900-\ufaff]")
+"""Ideographs, kana and Hangul syllables."""
 
 
 def contact_sheet(folder: Path, target: Path, n: int = 48) -> None:
@@ -50,11 +54,19 @@ def contact_sheet(folder: Path, target: Path, n: int = 48) -> None:
     rows = -(-n // columns)
     size = (columns * _CELL_WIDTH + _MARGIN_PX, rows * _CELL_HEIGHT + _MARGIN_PX)
     sheet = Image.new("RGB", size, _WHITE)
-    for number in range(n):
+    samples = [reader.read(number) for number in range(n)]
+    reader.close()
+    for number, sample in enumerate(samples):
         row, column = divmod(number, columns)
         corner = (_MARGIN_PX + column * _CELL_WIDTH, _MARGIN_PX + row * _CELL_HEIGHT)
-        _draw(sheet, corner, reader.read(number))
-    reader.close()
+        _draw(sheet, corner, sample)
+    if not _first(_CJK_FONTS) and any(
+        max(sample.text, default="") >= _FIRST_CJK for sample in samples
+    ):
+        log.warning(
+            "no font with Korean, Chinese or Japanese was found, so such captions show boxes: "
+            "install one, e.g. Noto Sans CJK"
+        )
     stream = io.BytesIO()
     sheet.save(stream, "PNG", optimize=True)
     write_atomic(target, stream.getvalue())
@@ -63,8 +75,7 @@ def contact_sheet(folder: Path, target: Path, n: int = 48) -> None:
 def _draw(sheet: Image.Image, corner: tuple[int, int], sample: RawSample) -> None:
     left, top = corner
     with Image.open(io.BytesIO(sample.image)) as image:
-        picture = image.convert("RGB")
-    picture.thumbnail((_PICTURE_PX, _PICTURE_PX))
+        picture = ImageOps.contain(image.convert("RGB"), (_PICTURE_PX, _PICTURE_PX))
     # Pictures stand on the captions' line, in the middle of their cell.
     x = left + (_PICTURE_PX - picture.width) // 2
     sheet.paste(picture, (x, top + _PICTURE_PX - picture.height))
@@ -107,9 +118,15 @@ def _fitting(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> i
 
 @cache
 def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    for name in _FONTS:
+    return _first(_CJK_FONTS) or _first(_OTHER_FONTS) or ImageFont.load_default(_FONT_PX)
+
+
+@cache
+def _first(names: tuple[str, ...]) -> ImageFont.FreeTypeFont | None:
+    """The first of these fonts that is installed."""
+    for name in names:
         try:
             return ImageFont.truetype(name, _FONT_PX)
         except OSError:
             continue
-    return ImageFont.load_default(_FONT_PX)
+    return None
