@@ -4,6 +4,7 @@ The pictures do not depend on the port. They are drawn once into OUT/demo (some 
 there again as long as neither the plan nor the code that draws has changed.
 """
 
+import logging
 from itertools import accumulate
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from webpairs_pipeline.demo.pictures import Picture, make_files
 from webpairs_pipeline.demo.truth import Truth, settle
 from webpairs_pipeline.recipe import ServeSection
 from webpairs_pipeline.site import Site, host_name
+
+log = logging.getLogger(__name__)
 
 _CODE = ("scenes.py", "pictures.py", "labelled.py")
 
@@ -68,6 +71,7 @@ def _drawn(pictures: list[Picture], folder: Path) -> tuple[Path, list[int]]:
         drawn = msgspec.json.decode(record.read_bytes(), type=_Drawn)
         if drawn.digest == wanted:
             return blob, drawn.lengths
+    log.info("demo: drawing %s pictures, once", f"{len(pictures):,}")
     files.remove_tree(folder)
     folder.mkdir(parents=True)
     made = make_files(pictures)
