@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from webpairs_core.errors import PartCorrupt, StorageError
+from webpairs_core.errors import PartCorrupt, StorageError, WebpairsError
 from webpairs_core.keys import KEY_BYTES
 from webpairs_core.schema import CANDIDATES, open_part
 
@@ -54,21 +54,16 @@ def fetch_order(
         "threads": threads,
         "preserve_insertion_order": False,
     }
-    try:
-        with duckdb.connect(config=settings) as connection:
+    with duckdb.connect(config=settings) as connection:
+        # It draws on stdout, terminal or not, and stdout carries the command's result.
+        connection.execute("SET enable_progress_bar = false")
+        try:
             rows = connection.read_parquet([str(part) for part in parts])
             ordered = rows.order(f"md5_number_lower(host), host, {order}")
             yield from ordered.to_arrow_reader(_BATCH_ROWS)
-    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-        raise StorageError(
-            f"sorting the pairs needs more memory or disk than there is ({_line(error)}): free "
-            "some space or choose another place with --out, and run the same command again"
-        ) from error
-    except duckdb.Error as error:
-        raise PartCorrupt(
-            f"a part in {parts[0].parent} is damaged ({_line(error)}): run the filter again with "
-            "--fresh"
-        ) from error
+        except (duckdb.Error, OSError, pa.ArrowInvalid) as error:
+            # Behind the Arrow stream an error of DuckDB is an OSError; its words are the same.
+            raise _in_our_words(error, parts[0].parent) from error
 
 
 def count_repeats(batches: Iterable[pa.RecordBatch]) -> Iterator[Repeats]:
@@ -104,5 +99,13 @@ def repeat_key(key: bytes, ordinal: int) -> bytes:
     return hashlib.sha256(key + ordinal.to_bytes(8, "big")).digest()[:KEY_BYTES]
 
 
-def _line(error: duckdb.Error) -> str:
-    return str(error).splitlines()[0]
+def _in_our_words(error: Exception, folder: Path) -> WebpairsError:
+    words = str(error).partition("\n")[0]
+    if "Out of Memory" in words or "No space left" in words:
+        return StorageError(
+            f"sorting the pairs needs more memory or disk than there is ({words}): free some space "
+            "or choose another place with --out, and run the same command again"
+        )
+    return PartCorrupt(
+        f"a part in {folder} is damaged ({words}): run the filter again with --fresh"
+    )

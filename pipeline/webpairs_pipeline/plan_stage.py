@@ -96,7 +96,7 @@ def _samples(run: Run, stage: Stage) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _database(folder: Path, run: Run) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(
+    db = duckdb.connect(
         folder / "plan.duckdb",
         config={
             "memory_limit": _MEMORY_LIMIT,
@@ -105,6 +105,9 @@ def _database(folder: Path, run: Run) -> duckdb.DuckDBPyConnection:
             "preserve_insertion_order": False,
         },
     )
+    # It draws on stdout, terminal or not, and stdout carries the command's result.
+    db.execute("SET enable_progress_bar = false")
+    return db
 
 
 def _load(db: duckdb.DuckDBPyConnection, parts: list[Path], run: Run) -> None:
