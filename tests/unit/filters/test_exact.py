@@ -1,4 +1,6 @@
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -61,16 +63,15 @@ def test_no_progress_bar_is_drawn_on_stdout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DuckDB draws one there when a query takes over two seconds; so ask the setting."""
-    opened = []
+    connection = duckdb.connect()
 
-    def connect(config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
-        opened.append(plain(config=config))
-        return opened[-1]
+    @contextmanager
+    def connect(config: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
+        del config
+        yield connection
 
-    plain = duckdb.connect
     monkeypatch.setattr(duckdb, "connect", connect)
-    ordered = fetch_order([written(tmp_path / "part", 50)], tmp_path / "spill", 1)
-    next(ordered)
-    [connection] = opened
+    assert list(fetch_order([written(tmp_path / "part", 50)], tmp_path / "spill", 1))
     asked = connection.execute("SELECT current_setting('enable_progress_bar')").fetchone()
     assert asked == (False,)
+    connection.close()
