@@ -60,9 +60,7 @@ def contact_sheet(folder: Path, target: Path, n: int = 48) -> None:
         row, column = divmod(number, columns)
         corner = (_MARGIN_PX + column * _CELL_WIDTH, _MARGIN_PX + row * _CELL_HEIGHT)
         _draw(sheet, corner, sample)
-    if not _first(_CJK_FONTS) and any(
-        max(sample.text, default="") >= _FIRST_CJK for sample in samples
-    ):
+    if not _first(_CJK_FONTS) and any(_CJK.search(sample.text) for sample in samples):
         log.warning(
             "no font with Korean, Chinese or Japanese was found, so such captions show boxes: "
             "install one, e.g. Noto Sans CJK"
