@@ -84,10 +84,7 @@ def _samples(run: Run, stage: Stage) -> Iterator[duckdb.DuckDBPyConnection]:
             _load(db, parts, run)
             yield db
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-        raise StorageError(
-            f"planning the shards needs more memory or disk than there is ({_line(error)}): free "
-            "some space or choose another place with --out, and run the same command again"
-        ) from error
+        raise _too_little(error) from error
     except duckdb.Error as error:
         raise PartCorrupt(
             f"a part in {run.out / 'samples'} is damaged ({_line(error)}): run the fetch again "
@@ -147,7 +144,7 @@ def _rejects(db: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
         ORDER BY twin.key
         """
     )
-    yield from rows.to_arrow_reader(_BATCH_ROWS)
+    yield from _batches(rows)
 
 
 def _kept(db: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
@@ -155,8 +152,23 @@ def _kept(db: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
         f"SELECT {_COLUMNS} FROM samples ANTI JOIN dropped USING (rank) "  # noqa: S608 - our names
         "ORDER BY shuffle_rank(key)"
     )
-    yield from rows.to_arrow_reader(_BATCH_ROWS)
+    yield from _batches(rows)
 
 
-def _line(error: duckdb.Error) -> str:
+def _batches(rows: duckdb.DuckDBPyRelation) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from rows.to_arrow_reader(_BATCH_ROWS)
+    except (OSError, pa.ArrowInvalid) as error:
+        # Behind an Arrow stream, DuckDB's errors take these kinds. The parts were read by _load.
+        raise _too_little(error) from error
+
+
+def _too_little(error: Exception) -> StorageError:
+    return StorageError(
+        f"planning the shards needs more memory or disk than there is ({_line(error)}): free some "
+        "space or choose another place with --out, and run the same command again"
+    )
+
+
+def _line(error: Exception) -> str:
     return str(error).splitlines()[0]
