@@ -59,7 +59,7 @@ def test_join(href: str, expected: str) -> None:
         "http://exa%00mple/",
         "tel:1",
         "about:blank",
-        "http://�/",
+        "http://\ud800/",
     ],
 )
 def test_what_is_no_web_url_joins_to_none(href: str) -> None:
