@@ -1,4 +1,4 @@
-"""kill -9 and Ctrl-C of a crawl at any moment: no page lost, none asked for again, no pair twice."""
+"""kill -9 and Ctrl-C of a crawl at any moment: no page lost or asked for again, no pair twice."""
 
 import asyncio
 import os
