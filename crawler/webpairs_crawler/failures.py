@@ -1,5 +1,6 @@
 """From what Scrapy and Twisted raise to outcomes: the one table of both."""
 
+import logging
 import zlib
 
 from OpenSSL import SSL
@@ -10,6 +11,8 @@ from twisted.web.client import ResponseFailed
 
 from webpairs_core.records import Outcome
 from webpairs_crawler.resolver import GuardedResolver
+
+log = logging.getLogger(__name__)
 
 _OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
     (scrapy_errors.CannotResolveHostError, Outcome.DNS),
@@ -36,13 +39,21 @@ NETWORK_ERRORS = tuple(kind for kind, _ in _OUTCOMES)
 """What a request may end with that is no bug of ours."""
 
 
-def outcome_of(error: BaseException, host: str) -> Outcome | None:
-    """What became of a request to `host` that ended with this error; None for an unknown one."""
+def outcome_of(error: BaseException, host: str) -> Outcome:
+    """What became of a request to `host` that ended with this error.
+
+    An error that is not in the table is the peer's doing too (decoders have errors of their own):
+    `protocol`, with a line in the log.
+    """
     if isinstance(error, scrapy_errors.CannotResolveHostError) and host in GuardedResolver.refused:
         return Outcome.REFUSED_PRIVATE
     if isinstance(error.__cause__, ResponseFailed) and _is_tls(error.__cause__):
         return Outcome.TLS
-    return next((outcome for kind, outcome in _OUTCOMES if isinstance(error, kind)), None)
+    for kind, outcome in _OUTCOMES:
+        if isinstance(error, kind):
+            return outcome
+    log.warning("a page of %s: %s: %s", host, type(error).__name__, error)
+    return Outcome.PROTOCOL
 
 
 def _is_tls(error: ResponseFailed) -> bool:

@@ -7,7 +7,7 @@ Scrapy's HTTP handler asks the reactor's resolver about every host, literal addr
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from scrapy.resolver import CachingHostnameResolver
+from scrapy.resolver import CachingHostnameResolver, HostResolution
 from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
 from zope.interface import implementer  # type: ignore[import-untyped]
 
@@ -39,8 +39,21 @@ class GuardedResolver(CachingHostnameResolver):  # type: ignore[misc]
         **named: Sequence[Any],
     ) -> IHostResolution:
         """Resolve a name; what is not permitted is left out."""
+        if not _is_name(hostName):
+            resolution = HostResolution(hostName)
+            resolutionReceiver.resolutionBegan(resolution)
+            resolutionReceiver.resolutionComplete()
+            return resolution
         receiver = _Permitted(resolutionReceiver, self.guard, hostName)
         return super().resolveHostName(receiver, hostName, *rest, **named)
+
+
+def _is_name(host: str) -> bool:
+    """Whether every label has 1 to 63 characters (RFC 1035 §2.3.4), or it is an address.
+
+    Python's resolver raises UnicodeError on others, and Twisted then waits for the timeout.
+    """
+    return all(0 < len(label) < 64 for label in host.rstrip(".").split("."))
 
 
 @implementer(IResolutionReceiver)

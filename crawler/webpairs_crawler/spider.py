@@ -249,12 +249,9 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
     def on_failure(self, failure: Any) -> Iterator[Request]:
         """Record what kept a page away, then ask for the next one."""
         ask: Ask = failure.request.cb_kwargs["ask"]
-        if failure.check(RobotsRefused):
-            outcome: Outcome | None = Outcome.ROBOTS
-        else:
-            outcome = outcome_of(failure.value, host_of(ask.url).strip("[]"))
-        if outcome is None:
-            raise failure.value
+        host = host_of(ask.url).strip("[]")
+        is_refused = failure.check(RobotsRefused)
+        outcome = Outcome.ROBOTS if is_refused else outcome_of(failure.value, host)
         self.work.record(ask, outcome, 0, Page(url=ask.url))
         yield from self._next()
 

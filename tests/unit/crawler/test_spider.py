@@ -1,5 +1,6 @@
 """The whole spider against real servers on loopback, through the crawl stage."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -301,3 +302,39 @@ def test_parts_are_cut_by_pages_and_sorted(tmp_path: Path) -> None:
     for part in parts:
         urls = read_table(tmp_path / part.path, PAGES)["url"].to_pylist()
         assert urls == sorted(urls)
+
+
+def test_broken_answers_are_outcomes_and_never_end_the_crawl(tmp_path: Path) -> None:
+    async def no_http(request: Any) -> None:
+        await request.send(b"220 ftp ready\r\n\r\n")
+
+    async def bad_chunk(request: Any) -> None:
+        await request.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx"
+        )
+
+    async def bad_length(request: Any) -> None:
+        await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n<p>")
+
+    broken: dict[str, Answer] = {
+        f"/{name}": html("not compressed at all", f"Content-Encoding: {name}")
+        for name in ("gzip", "deflate", "br", "zstd")
+    }
+    broken |= {"/no-http": no_http, "/bad-chunk": bad_chunk, "/bad-length": bad_length}
+    zipped_pdf = answer(b"x", headers=("Content-Type: application/pdf", "Content-Encoding: gzip"))
+    bomb = zlib.compress(b"<p>" * 3_000_000, wbits=31)
+    routes = broken | {
+        "/": links(*broken, "/zipped-pdf", "/bomb", f"http://{'a' * 70}.test/", "http://a..b/"),
+        "/zipped-pdf": zipped_pdf,
+        "/bomb": answer(bomb, headers=(*HTML, "Content-Encoding: gzip")),
+    }
+    with HostileWeb(routes) as web:
+        crawl = Crawl(tmp_path, web.url("/"), allowed_domains=("*",), timeout_s=3.0)
+    outcomes = crawl.outcomes(web)
+    assert outcomes.pop("/") == "ok"
+    assert outcomes.pop("/bomb") == "too_large"
+    assert outcomes.pop("http://a..b/") in ("dns", "bad_url")
+    assert outcomes.pop(f"http://{'a' * 70}.test/") in ("dns", "bad_url")
+    assert outcomes.pop("/zipped-pdf") in ("not_html", "protocol")
+    assert set(outcomes) == set(broken)
+    assert outcomes == dict.fromkeys(broken, "protocol")
