@@ -309,9 +309,7 @@ def test_broken_answers_are_outcomes_and_never_end_the_crawl(tmp_path: Path) -> 
         await request.send(b"220 ftp ready\r\n\r\n")
 
     async def bad_chunk(request: Any) -> None:
-        await request.send(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx"
-        )
+        await request.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx")
 
     async def bad_length(request: Any) -> None:
         await request.send(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n<p>")
