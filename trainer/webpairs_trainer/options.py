@@ -1,6 +1,6 @@
 """The recipe sections of the trainer: `[train]` and `[eval]`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -9,22 +9,27 @@ Positive = Annotated[int, Meta(ge=1)]
 
 
 class TrainSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One training run. Defaults are the CLIP paper's where the size of the data does not matter."""
+    """One training run. Defaults are the CLIP paper's where the data's size does not matter."""
 
     model: str = "ViT-B-32"
-    """The name of a model in trainer/webpairs_trainer/models/, or the path of an open_clip model JSON."""
+    """A model in trainer/webpairs_trainer/models/, or the path of an open_clip model JSON."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: a GPU if torch sees one."""
     epochs: Annotated[float, Meta(gt=0)] = 1.0
-    batch_size: Positive = 256
+    """Times that each sample is seen; halves are fine."""
+    batch_size: Annotated[int, Meta(ge=2)] = 256
     lr: Annotated[float, Meta(gt=0)] = 5e-4
+    """The highest learning rate, after the warm-up; it falls to 0 along a cosine."""
     warmup_steps: Annotated[int, Meta(ge=0)] = 100
     weight_decay: Annotated[float, Meta(ge=0)] = 0.2
+    """Of matrices; gains, biases and the temperature are spared."""
     beta1: Annotated[float, Meta(ge=0, lt=1)] = 0.9
     beta2: Annotated[float, Meta(ge=0, lt=1)] = 0.98
     eps: Annotated[float, Meta(gt=0)] = 1e-6
     crop_scale: Annotated[float, Meta(gt=0, le=1)] = 0.9
-    """Smallest share of the image's area in the random square crop."""
+    """Smallest share of the area of the image's largest square that a training crop covers."""
     threads: Annotated[int, Meta(ge=0)] = 0
-    """Torch threads; 0: as many as --workers."""
+    """Threads of torch; 0: as many as --workers."""
     checkpoint_every_s: Annotated[float, Meta(gt=0)] = 30.0
 
 
@@ -32,7 +37,8 @@ class EvalSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What the trained model is judged on."""
 
     zeroshot: tuple[str, ...] = ()
-    """Labelled images: a folder with one sub-folder per class, or with a labels.jsonl."""
+    """Labelled images: a folder with one sub-folder per class, or with a labels.jsonl. {out} stands
+    for the run's folder."""
     templates: str = "a photo of a {}."
-    """One prompt template with {} (or {c}) for the class name, or a file with one a line (an ensemble)."""
+    """One prompt with {} or {c} for the class name, or a file with one a line (an ensemble)."""
     batch_size: Positive = 256

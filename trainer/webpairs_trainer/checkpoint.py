@@ -1,0 +1,98 @@
+"""Checkpoints: what a killed run goes on from, and what a finished one leaves.
+
+The finished one is what open_clip's training writes (`epoch`, `name`, `state_dict`). Both are
+loaded with `weights_only=True`, so that a file from elsewhere cannot run code.
+"""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from webpairs_core import files
+from webpairs_core.errors import TrainError
+from webpairs_trainer.architecture import ModelConfig
+from webpairs_trainer.model import CLIP, build_model
+from webpairs_trainer.tokenizer import CaptionTokenizer
+
+MODEL_FILES = ("checkpoint.pt", "model.json", "tokenizer.json")
+"""What it takes to use a finished model."""
+
+
+class Progressed(msgspec.Struct, frozen=True):
+    """How far a run has come: with weights and optimiser, the whole state of a training."""
+
+    step: int = 0
+    """Steps done."""
+    position: int = 0
+    """Samples taken from the stream."""
+    n_broken: int = 0
+    """Of these, images that could not be decoded."""
+
+
+def save_training(
+    path: Path, model: CLIP, optimizer: torch.optim.Optimizer, progressed: Progressed
+) -> None:
+    """Replace the checkpoint of an unfinished run as a whole; a crash leaves the old one."""
+    state = {
+        "state_dict": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "progressed": msgspec.to_builtins(progressed),
+    }
+    files.write_atomic(path, _to_bytes(state))
+
+
+def load_training(path: Path, model: CLIP, optimizer: torch.optim.Optimizer) -> Progressed:
+    """Go on from a checkpoint; without one, from the start."""
+    if not path.exists():
+        return Progressed()
+    found = _load(path)
+    model.load_state_dict(found["state_dict"])
+    optimizer.load_state_dict(found["optimizer"])
+    return msgspec.convert(found["progressed"], Progressed)
+
+
+def model_bytes(name: str, epoch: float, model: CLIP) -> bytes:
+    """The content of a finished model's checkpoint.pt."""
+    return _to_bytes({"epoch": epoch, "name": name, "state_dict": model.state_dict()})
+
+
+def load_model(folder: Path) -> tuple[CLIP, CaptionTokenizer, ModelConfig]:
+    """The finished model of OUT/models/NAME, in evaluation mode.
+
+    Raises TrainError when something is missing or does not fit together.
+    """
+    missing = [name for name in MODEL_FILES if not (folder / name).exists()]
+    if missing:
+        raise TrainError(f"{folder} has no {missing[0]}: run `webpairs train` first")
+    config = msgspec.json.decode((folder / "model.json").read_bytes(), type=ModelConfig)
+    tokenizer = CaptionTokenizer.load(folder / "tokenizer.json")
+    model = build_model(config, seed=0)
+    try:
+        model.load_state_dict(_load(folder / "checkpoint.pt")["state_dict"])
+    except RuntimeError as error:
+        first = str(error).splitlines()[0]
+        raise TrainError(
+            f"{folder}/checkpoint.pt does not fit the model.json beside it ({first}): "
+            "run `webpairs train --fresh`"
+        ) from None
+    return model.eval(), tokenizer, config
+
+
+def _to_bytes(state: dict[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getvalue()
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError):
+        raise TrainError(
+            f"{path} is no whole checkpoint: delete it and run `webpairs train` again"
+        ) from None
+    return found
