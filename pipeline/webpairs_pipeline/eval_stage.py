@@ -48,10 +48,10 @@ def _scores(run: Run, stage: Stage, model: Path) -> list[dict[str, Any]]:
         commit = stage.commit_of(f"set-{number:02d}")
         if commit is None:
             score = zero_shot(judge, labelled, templates)
+            data = msgspec.json.format(msgspec.json.encode(score), indent=1)
             with stage.unit(f"set-{number:02d}") as unit:
-                data = msgspec.json.format(msgspec.json.encode(score), indent=1)
                 path = f"models/{run.recipe.name}/eval/{name}.json"
                 unit.path(path).write_bytes(data + b"\n")
-                commit = unit.commit(info=msgspec.to_builtins(score))
+                commit = unit.commit(info=msgspec.json.decode(data))
         scores.append(commit.info)
     return scores
