@@ -34,7 +34,6 @@ def _english(scene: Scene) -> dict[str, str]:
         "thing": f"{article} {scene.colour} {scene.shape}{plural}",
         "sized": f"{number} {scene.size} {scene.colour} {scene.shape}{plural}",
         "is": "are" if many else "is",
-        "it": "they are" if many else "it is",
         "place": _PLACES["en"][scene.position],
         "back": scene.background,
         "texture": scene.texture,
@@ -136,14 +135,14 @@ _PLACES: Final = {
 }
 _STYLES: Final = {
     "en": (
-        "a photo of {thing} on a {texture} {back} background that was taken this morning",
-        "{sized} {place} of the picture, with {back} paper behind",
-        "this picture shows {sized} and nothing else, {place}",
-        "there {is} {thing} {place} of this image, on a {texture} background",
+        "a photo of {thing} that was taken this morning",
+        "{sized} which I have drawn for you, with {back} paper behind",
+        "this picture shows {thing} and nothing else",
+        "there {is} {thing} {place} of this image, as you can see",
         "clip art of {sized} for the school, free download without watermark",
-        "an illustration of {thing} that was made for children, on {texture} {back} paper",
-        "my daughter painted {sized} for her teacher and {it} {place}",
-        "{thing}, which you can see {place} of the {texture} {back} wall",
+        "an illustration of {thing} that was made for children, on {texture} paper",
+        "my daughter painted {sized} for her teacher",
+        "a photo of {thing}, as seen on the wall of our school",
     ),
     "ko": (
         "그림 {place}에 {size} {thing}가 있습니다",

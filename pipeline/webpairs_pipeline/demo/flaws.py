@@ -15,7 +15,7 @@ from webpairs_pipeline.demo.markup import plain
 
 Flaw = Callable[[Draft, Page], str]
 SHARES: Final[dict[Flaw, float]] = {
-    words.other_language: 0.15,
+    words.other_language: 0.10,
     words.no_alt: 0.025,
     words.empty_alt: 0.025,
     words.file_name_alt: 0.014,

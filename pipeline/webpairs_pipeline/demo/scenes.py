@@ -187,10 +187,10 @@ def _objects_mask(scene: Scene, rng: random.Random) -> Image.Image:
 def _arrange(scene: Scene, rng: random.Random) -> tuple[float, list[tuple[float, float]]]:
     """Radius and centres of the objects, as shares of the central square's side."""
     low, high = {
-        ("small", True): (0.17, 0.20),
-        ("large", True): (0.29, 0.35),
-        ("small", False): (0.12, 0.145),
-        ("large", False): (0.18, 0.21),
+        ("small", True): (0.21, 0.25),
+        ("large", True): (0.31, 0.37),
+        ("small", False): (0.135, 0.155),
+        ("large", False): (0.185, 0.215),
     }[scene.size, scene.number == 1]
     radius = rng.uniform(low, high)
     step = radius * rng.uniform(1.1, 1.22)
