@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+Word = str | Path | int
 WEBPAIRS = [sys.executable, "-m", "webpairs_pipeline.cli"]
 
 _STOP_AT_STEP = """
@@ -29,7 +30,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def webpairs(*words: str | Path, before: Callable[[], None] | None = None) -> "Finished":
+def webpairs(*words: Word, before: Callable[[], None] | None = None) -> "Finished":
     """Run `webpairs WORDS` to its end. `before` runs in the child before it starts (limits)."""
     done = subprocess.run(
         [*WEBPAIRS, *map(str, words)],
@@ -65,7 +66,7 @@ class Finished:
         return self
 
 
-def killed_at_step(step: int, *words: str | Path) -> bool:
+def killed_at_step(step: int, *words: Word) -> bool:
     """Run `webpairs WORDS` and kill -9 it before its `step`-th durable operation.
 
     False when it ended before that. Units run in this one process when --workers is 1.
@@ -82,7 +83,7 @@ def killed_at_step(step: int, *words: str | Path) -> bool:
     return done.returncode != 0
 
 
-def killed_when(is_time: Callable[[], bool], *words: str | Path) -> bool:
+def killed_when(is_time: Callable[[], bool], *words: Word) -> bool:
     """Run `webpairs WORDS` and kill -9 it as soon as `is_time()`; False when it ended before."""
     process = subprocess.Popen(
         [*WEBPAIRS, *map(str, words)],

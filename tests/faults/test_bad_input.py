@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from command import Finished, webpairs
+from command import Finished, Word, webpairs
 from webpairs_pipeline.recipe import load_recipe
 from webpairs_pipeline.serve import serving
 
@@ -173,7 +173,7 @@ def test_a_full_disk(run: Path, command: str) -> None:
     section = load_recipe(run / "small.toml", []).serve
     # The web is served from outside: it keeps a log, and is not what the limit is for.
     with serving(section, run / "served") as web:
-        words = [command, run / "small.toml", "--out", run / "out", "-q"]
+        words: list[Word] = [command, run / "small.toml", "--out", run / "out", "-q"]
         words += ["--set", "serve.web=none", "--set", f"crawl.seeds={list(web.seeds)}"]
         done = webpairs(*words, "--fresh", before=limit)
         assert done.code == 2

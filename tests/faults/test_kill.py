@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from command import killed_at_step, killed_when, webpairs
+from command import Word, killed_at_step, killed_when, webpairs
 
 RECIPE = """
 name = "small"
@@ -98,7 +98,7 @@ def test_kill_between_durable_operations(
     """Kill before the 1st, 4th, 9th … durable operation of one and the same OUT, then finish."""
     out = tmp_path / "out"
     shutil.copytree(reference.before[command], out)
-    words = [command, reference.recipe, "--out", out, "--workers", 1, "-q"]
+    words: list[Word] = [command, reference.recipe, "--out", out, "--workers", 1, "-q"]
     kills = 0
     for step in (0, 3, 8, 15, 25):
         if not killed_at_step(step, *words):
@@ -113,7 +113,7 @@ def test_kill_as_units_are_committed(reference: Reference, tmp_path: Path, comma
     """Kill when the first, then the second part has just been committed, and once before any."""
     out = tmp_path / "out"
     shutil.copytree(reference.before[command], out)
-    words = [command, reference.recipe, "--out", out, "--workers", 2, "-q"]
+    words: list[Word] = [command, reference.recipe, "--out", out, "--workers", 2, "-q"]
     commits = out / "run/commits" / command
     scratch = out / "run/tmp" / command
 
@@ -143,6 +143,7 @@ def test_a_finished_run_does_nothing_again(reference: Reference, tmp_path: Path)
     made = [p for p in out.rglob("*") if p.is_file() and "run" not in p.relative_to(out).parts[:1]]
     before = {path: path.stat().st_mtime_ns for path in made}
     with socket.socket() as sock:  # taken: a stage that started its web would fail
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.2", int(reference.recipe.read_text().split("port = ")[1].split()[0])))
         sock.listen()
         for command in COMMANDS:
