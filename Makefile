@@ -54,7 +54,7 @@ real: .venv/train ## the whole line on the real sites and emoji in DATA
 	$(BIN)/python benchmarks/real.py $(DATA) out/real $(ARGS)
 
 test: .venv/dev ## run the tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 4 --dist loadfile $(ARGS)
 
 lint: .venv/dev ## check style, types and layers; changes nothing
 	$(BIN)/ruff format --check --quiet .

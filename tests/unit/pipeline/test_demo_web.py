@@ -47,9 +47,9 @@ def test_default_web_has_the_promised_size_and_every_flaw(full: Draft) -> None:
     assert {flaw.__name__ for flaw in SHARES} <= set(small.flaws)
 
 
-def test_two_thirds_of_the_texts_are_english(full: Draft) -> None:
+def test_most_texts_are_english(full: Draft) -> None:
     n_foreign = sum(pair.reason == "language" for pair in full.pairs)
-    assert 0.64 < 1 - n_foreign / len(full.pairs) < 0.72
+    assert 0.66 < 1 - n_foreign / len(full.pairs) < 0.78
 
 
 def test_held_out_pairs_are_nowhere_on_the_web(full: Draft) -> None:
