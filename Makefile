@@ -44,7 +44,7 @@ train: .venv/train ## train CLIP on the shards, judge it
 
 demo: .venv/train ## all of it on the demo web, then the pictures and the report
 	$(BIN)/webpairs run recipes/demo.toml $(ARGS)
-	$(BIN)/webpairs show out/demo/shards
+	$(BIN)/webpairs show out/demo/shards | tail -n 1
 	$(BIN)/webpairs report out/demo
 
 show: .venv/base ## the funnel and a contact sheet of RECIPE's shards

@@ -193,7 +193,8 @@ def _verify(args: argparse.Namespace) -> dict[str, Any]:
     checked = verify(args.shards, args.workers)
     if checked.faults:
         for fault in checked.faults[:100]:
-            print(f"{fault.shard} {fault.key}: {fault.sentence}", file=sys.stderr)
+            place = f"{fault.shard} {fault.key}".strip()
+            print(f"{place}: {fault.sentence}", file=sys.stderr)
         raise ShardCorrupt(
             f"{args.shards} has {len(checked.faults)} faults in {checked.n_shards} shards; "
             "delete the shards named above and run `webpairs shard` again"

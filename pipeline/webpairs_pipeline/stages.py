@@ -4,10 +4,12 @@ module, imported only when there is work to do, so that a finished stage costs n
 import logging
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 import msgspec
 
 from webpairs_core import __version__
+from webpairs_core.files import file_sha256
 from webpairs_core.keys import digest
 from webpairs_core.ledger import DONE, Commit, Stage
 from webpairs_pipeline.recipe import recipe_dict
@@ -61,10 +63,23 @@ def fingerprint(spec: StageSpec, run: Run) -> str:
             "version": __version__,
             "stage": spec.name,
             "sections": {section: recipe[section] for section in spec.sections},
+            "files": _named_files(spec, run),
             "inputs": {name: run.ledger.stage_digest(name) for name in spec.inputs},
             "limit": run.limit,
         }
     )
+
+
+def _named_files(spec: StageSpec, run: Run) -> dict[str, str]:
+    """The digests of the small files that a recipe only names: an edit reopens the stage too."""
+    recipe = run.recipe
+    named = {
+        "crawl": recipe.crawl.seeds_file,
+        "train": recipe.train.model,
+        "eval": recipe.eval.templates,
+    }
+    paths = [Path(named[section]) for section in spec.sections if named.get(section)]
+    return {str(path): file_sha256(path) for path in paths if path.is_file()}
 
 
 def run_stage(spec: StageSpec, run: Run) -> Made:
