@@ -45,14 +45,13 @@ def test_every_stage_knows_limit_workers_set_fresh_and_json(tmp_path: Path, free
         [line] = done.out.splitlines()
         result: dict[str, Any] = json.loads(line)
         assert Path(result["made"]).exists()
-        return result["stages"]
+        stages: dict[str, Any] = result["stages"]
+        return stages
 
     assert run("crawl", "--limit", 30)["crawl"]["funnels"][0]["rows_in"] == 30
     assert run("filter", "--limit", 40)["filter"]["funnels"][0]["rows_in"] == 40
-    long = run("filter", "--limit", 40, "--set", "filters=[]")["dedup"]["funnels"][0]["rows_in"]
-    assert long == 40 - run("filter", "--limit", 40, "--set", "filters=[]")["filter"]["funnels"][0][
-        "rejected"
-    ].get("opted_out", 0)
+    unfiltered = run("filter", "--limit", 40, "--set", "filters=[]")["filter"]["funnels"][0]
+    assert set(unfiltered["rejected"]) <= {"opted_out"}
     assert run("fetch", "--limit", 25)["fetch"]["funnels"][0]["rows_in"] == 25
     assert run("shard", "--limit", 12)["plan"]["funnels"][0]["rows_in"] == 12
     assert run("train", "--limit", 2)["train"]["info"]["steps"] == 2
