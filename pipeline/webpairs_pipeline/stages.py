@@ -100,4 +100,6 @@ def run_stage(spec: StageSpec, run: Run) -> Made:
 def made_by(spec: StageSpec, run: Run, done: Commit) -> Made:
     """What a finished stage made, from its last commit."""
     path = run.out / spec.makes.format(name=run.recipe.name)
+    if not path.exists():  # a stage with nothing to do (no labelled sets) makes no folder
+        path = path.parent
     return Made(path=path, funnels=tuple(done.funnels), info=done.info)
