@@ -29,9 +29,10 @@ from webpairs_core.funnel import Funnel, merge
 from webpairs_core.ledger import DONE, Stage
 from webpairs_core.progress import Progress
 from webpairs_core.records import Outcome
-from webpairs_core.schema import CANDIDATES, SAMPLES, open_part, read_part, read_table, write_part
+from webpairs_core.schema import CANDIDATES, SAMPLES, read_part, read_table, write_part
 from webpairs_crawler.answers import Fetched
 from webpairs_crawler.images import Fetcher
+from webpairs_pipeline.input_parts import InputPart, input_parts
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.serve import serving
 from webpairs_shards.decode_pool import DecodePool, image_job
@@ -42,13 +43,6 @@ _WINDOW_ROWS = 8192
 _OPEN_FILES = 65_536
 _TAR_HEADER_BYTES = 512
 """ustar, short names: one header block before each member's bytes (POSIX.1-2017 pax, ustar)."""
-
-
-class _Part(msgspec.Struct, frozen=True):
-    unit: str
-    path: Path
-    n_rows: int
-    """How many of its first rows are wanted."""
 
 
 class _Tools(msgspec.Struct, frozen=True):
@@ -75,7 +69,11 @@ class _Row(msgspec.Struct, frozen=True):
 
 def run(run: Run, stage: Stage) -> Made:
     """Fetch all parts that are not committed. Raises NothingLeft when no image at all was had."""
-    todo = [part for part in _parts(run) if not stage.is_done(part.unit)]
+    todo = [
+        part
+        for part in input_parts(run, "dedup", "candidates/", CANDIDATES)
+        if not stage.is_done(part.unit)
+    ]
     began = time.monotonic()
     if todo:
         _raise_limit_of_open_files()
@@ -106,23 +104,7 @@ def run(run: Run, stage: Stage) -> Made:
     return Made(path=run.out / "samples", funnels=(funnel,), info=info)
 
 
-def _parts(run: Run) -> list[_Part]:
-    """The candidates' parts in order, cut at --limit."""
-    left = run.limit
-    parts = []
-    for entry in run.ledger.outputs("dedup", "candidates/"):
-        path = run.out / entry.path
-        with open_part(path, CANDIDATES) as file:
-            n_rows = file.metadata.num_rows
-        if left is not None:
-            n_rows = min(n_rows, left)
-            left -= n_rows
-        if n_rows:
-            parts.append(_Part(path.stem, path, n_rows))
-    return parts
-
-
-async def _fetch_all(run: Run, stage: Stage, parts: Sequence[_Part], pool: DecodePool) -> None:
+async def _fetch_all(run: Run, stage: Stage, parts: Sequence[InputPart], pool: DecodePool) -> None:
     n_open = min(64, max(2, _WINDOW_ROWS // run.recipe.fetch.rows_per_part))
     window = asyncio.Semaphore(n_open)
     total = sum(part.n_rows for part in parts)
@@ -130,7 +112,7 @@ async def _fetch_all(run: Run, stage: Stage, parts: Sequence[_Part], pool: Decod
         with Progress("fetch", "candidates", total) as progress:
             tools = _Tools(run, stage, fetcher, pool, progress)
 
-            async def fetch_and_leave(part: _Part) -> None:
+            async def fetch_and_leave(part: InputPart) -> None:
                 try:
                     await _fetch_part(tools, part)
                 finally:
@@ -142,7 +124,7 @@ async def _fetch_all(run: Run, stage: Stage, parts: Sequence[_Part], pool: Decod
                     group.create_task(fetch_and_leave(part))
 
 
-async def _fetch_part(tools: _Tools, part: _Part) -> None:
+async def _fetch_part(tools: _Tools, part: InputPart) -> None:
     table = read_table(part.path, CANDIDATES).slice(0, part.n_rows)
     with files.disk_errors():
         tools.stage.scratch.mkdir(parents=True, exist_ok=True)
@@ -177,7 +159,7 @@ async def _fetch_row(tools: _Tools, url: str, spool: IO[bytes]) -> _Row:
     )
 
 
-def _commit(tools: _Tools, part: _Part, made: tuple[pa.Table, list[_Row], IO[bytes]]) -> None:
+def _commit(tools: _Tools, part: InputPart, made: tuple[pa.Table, list[_Row], IO[bytes]]) -> None:
     table, rows, spool = made
     tar_name, part_name = f"samples/{part.unit}.tar", f"samples/{part.unit}.parquet"
     names = [f"{key.hex()}.{tools.run.recipe.image.format}" for key in table["key"].to_pylist()]

@@ -16,13 +16,14 @@ from webpairs_core.errors import NothingLeft
 from webpairs_core.funnel import Funnel, merge
 from webpairs_core.ledger import Stage
 from webpairs_core.progress import Progress
-from webpairs_core.schema import CANDIDATES, PAIRS, REJECTS, PartWriter, open_part, read_part
+from webpairs_core.schema import CANDIDATES, PAIRS, REJECTS, PartWriter, read_part
 from webpairs_crawler.options import OptoutPolicy
 from webpairs_crawler.optout import forbids
 from webpairs_crawler.urls import registrable_domain
 from webpairs_filters.catalog import Filter
 from webpairs_filters.chain import Judged, candidates, judge, split
 from webpairs_pipeline.engine import run_units
+from webpairs_pipeline.input_parts import input_parts
 from webpairs_pipeline.run import Made, Run
 
 # Of a canonical URL, which has neither credentials nor upper case here (WHATWG URL, section 4.5).
@@ -87,23 +88,16 @@ def filter_part(task: Task) -> int:
 
 
 def _tasks(run: Run, stage: Stage) -> list[Task]:
-    """The parts of the crawl in order, cut where the limit of rows is reached."""
-    tasks = []
-    n_left = run.limit
-    for entry in run.ledger.outputs("crawl", "pairs/"):
-        part = run.out / entry.path
-        with open_part(part, PAIRS) as opened:
-            n_rows = opened.metadata.num_rows
-        if n_left is not None:
-            n_rows = min(n_rows, n_left)
-            n_left -= n_rows
-        if n_rows:
-            optout = run.recipe.crawl.optout
-            filters = run.recipe.filters
-            tasks.append(
-                Task(stage=stage, part=part, n_rows=n_rows, optout=optout, filters=filters)
-            )
-    return tasks
+    return [
+        Task(
+            stage=stage,
+            part=part.path,
+            n_rows=part.n_rows,
+            optout=run.recipe.crawl.optout,
+            filters=run.recipe.filters,
+        )
+        for part in input_parts(run, "crawl", "pairs/", PAIRS)
+    ]
 
 
 def _judge(task: Task, pairs: pa.RecordBatch) -> Judged:
