@@ -35,7 +35,7 @@ def make_pair(
 
 
 def batch_of(pairs: Iterable[Pair]) -> pa.RecordBatch:
-    """Pairs as one batch of schema candidates/1, all on one host."""
+    """Pairs as one batch of schema candidates/2, all on one host."""
     table = pairs_table(pairs).combine_chunks()
     whole = [column.combine_chunks() for column in table.columns]
     batch = pa.RecordBatch.from_arrays(whole, schema=PAIRS)

@@ -134,6 +134,7 @@ def _row(
         "optout": [],
         "license_url": "",
         "context": "",
+        "extra": "",
         "lang": LANGS[i % len(LANGS)],
         "lang_score": 1.0 if i % 2 else 0.875,
         "lang_detector": "fixture",

@@ -18,6 +18,8 @@ class TextSource(StrEnum):
     ANCHOR = "anchor"
     DATA_ATTR = "data_attr"
     CAPTION_CLASS = "caption_class"
+    TABLE = "table"
+    """A list made elsewhere: nobody saw the page."""
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,8 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     license_url: str = ""
     context: str = ""
     """The page's title, at most 200 characters."""
+    extra: str = ""
+    """Columns carried from a table made elsewhere: one JSON object; empty when there are none."""
 
 
 class Outcome(StrEnum):

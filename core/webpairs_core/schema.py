@@ -44,6 +44,7 @@ _PAIR_FIELDS = [
     _required("optout", pa.list_(pa.string())),
     _required("license_url", pa.string()),
     _required("context", pa.string()),
+    _required("extra", pa.string()),
 ]
 _FILTER_FIELDS = [
     _required("lang", pa.string()),
@@ -89,9 +90,9 @@ PAGES = _versioned(
 )
 """One row for each page asked for: its outcome, its images without a pair by reason, its links."""
 
-PAIRS = _versioned("pairs/1", _PAIR_FIELDS)
-CANDIDATES = _versioned("candidates/1", _PAIR_FIELDS + _FILTER_FIELDS)
-SAMPLES = _versioned("samples/1", _PAIR_FIELDS + _FILTER_FIELDS + _OUTCOME_FIELDS)
+PAIRS = _versioned("pairs/2", _PAIR_FIELDS)
+CANDIDATES = _versioned("candidates/2", _PAIR_FIELDS + _FILTER_FIELDS)
+SAMPLES = _versioned("samples/2", _PAIR_FIELDS + _FILTER_FIELDS + _OUTCOME_FIELDS)
 """One outcome row for each candidate; `tar`, `offset`, `length` (bytes) locate its image."""
 REJECTS = _versioned(
     "rejects/1",
@@ -162,7 +163,7 @@ SHARD = _versioned(
 
 
 def pairs_table(pairs: Iterable[Pair]) -> pa.Table:
-    """Pairs as a table of schema pairs/1."""
+    """Pairs as a table of schema pairs/2."""
     rows = [msgspec.structs.asdict(pair) for pair in pairs]
     return pa.Table.from_pylist(rows, schema=PAIRS)
 

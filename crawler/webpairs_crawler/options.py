@@ -9,8 +9,45 @@ from webpairs_core import __version__
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
-CrawledText = Literal["alt", "figcaption", "title", "aria"]
+CrawledText = Literal[
+    "alt",
+    "figcaption",
+    "caption_class",
+    "title",
+    "aria",
+    "data_attr",
+    "json_ld",
+    "og",
+    "anchor",
+]
 OptoutPolicy = Literal["strict", "default", "report"]
+SiteFile = Literal["tdmrep", "rsl", "ai_txt", "trust_txt"]
+AI_AGENTS = (
+    "AI2Bot",
+    "anthropic-ai",
+    "Applebot-Extended",
+    "Bytespider",
+    "CCBot",
+    "ClaudeBot",
+    "cohere-training-data-crawler",
+    "Google-Extended",
+    "GPTBot",
+    "img2dataset",
+    "LAIONDownloader",
+    "Meta-ExternalAgent",
+)
+"""Crawlers that collect training data: a site that names one of them speaks of our use too."""
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Image URLs, with or without texts, that somebody else collected."""
+
+    path: str
+    """A file, a glob or a URL: .parquet, .csv, .tsv, .jsonl or .txt (one URL a line)."""
+    url: str = "url"
+    """The column of the image URL."""
+    text: str = ""
+    """The column of the text; empty: the rows have none."""
 
 
 class CrawlSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,11 +57,20 @@ class CrawlSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """URLs to start from."""
     seeds_file: str = ""
     """A text file with one URL a line; # starts a comment."""
+    warc: tuple[str, ...] = ()
+    """WARC, ARC and WAT files (globs, http(s) or s3 URLs), or .paths.gz listings of them."""
+    tables: tuple[Table, ...] = ()
+    """Lists made elsewhere, whose rows become pairs as they are."""
     max_pages: Count = 1000
     max_depth: Annotated[int, Meta(ge=0)] = 5
     """Links from a seed; 0 reads the seeds only."""
     allowed_domains: tuple[str, ...] = ()
     """Hosts (and their sub-domains) that may be followed; empty: the seeds' hosts; "*": all."""
+    order: Literal["levels", "free"] = "levels"
+    """levels: all pages of a depth before the next, so which pages are read never depends on
+    timing; free: no host waits for another, for broad crawls."""
+    sitemaps: bool = True
+    """Read the sitemaps that the robots.txt of the seeds' hosts name."""
     texts: Annotated[tuple[CrawledText, ...], Meta(min_length=1)] = ("alt",)
     """Each text source here makes a pair of its own."""
     user_agent: str = f"webpairs/{__version__}"
@@ -35,16 +81,24 @@ class CrawlSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     optout: OptoutPolicy = "default"
     """`default`: a signal that forbids training drops the pair; `strict`: noindex does too;
     `report`: signals are only recorded."""
+    ai_agents: tuple[str, ...] = AI_AGENTS
+    """Agents whose prohibition in a robots.txt counts as an opt-out."""
+    site_files: tuple[SiteFile, ...] = ("tdmrep", "rsl")
+    """Opt-out files that are asked of each site, beside robots.txt."""
     concurrency: Count = 16
     per_host: Count = 4
     """Simultaneous page requests to one host."""
     delay_s: Annotated[float, Meta(ge=0)] = 0.0
-    """Pause between page requests to one host."""
+    """Pause between page requests to one host, at least."""
+    autothrottle: bool = True
+    """Lengthen the pause to what the host's answers take."""
     timeout_s: Seconds = 20.0
     max_page_bytes: Count = 8_388_608
     retries: Annotated[int, Meta(ge=0, le=10)] = 2
     pages_per_part: Count = 200
     """A part is committed when it holds this many pages."""
+    warc_out: bool = False
+    """Keep what was read as WARC files, so that it can be extracted again without asking."""
 
     @property
     def agent(self) -> str:

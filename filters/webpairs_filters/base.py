@@ -33,12 +33,12 @@ class PairFilter(
         raise NotImplementedError
 
     def annotate(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Fill the filter columns of a batch of schema candidates/1; most filters have none."""
+        """Fill the filter columns of a batch of schema candidates/2; most filters have none."""
         return batch
 
     def reject_batch(self, batch: pa.RecordBatch) -> pa.Array:
         """What `reject` says of each row, as strings with null for no objection.
 
-        `batch` has schema candidates/1 and has been through `annotate`.
+        `batch` has schema candidates/2 and has been through `annotate`.
         """
         raise NotImplementedError

@@ -16,13 +16,13 @@ class Judged(NamedTuple):
     """A batch in two: together its rows, each once."""
 
     kept: pa.RecordBatch
-    """Schema candidates/1, the filter columns filled."""
+    """Schema candidates/2, the filter columns filled."""
     rejects: pa.Table
     """Schema rejects/1."""
 
 
 def candidates(pairs: pa.RecordBatch, hosts: pa.Array) -> pa.RecordBatch:
-    """A batch of schema pairs/1 with its hosts as schema candidates/1, no language said yet."""
+    """A batch of schema pairs/2 with its hosts as schema candidates/2, no language said yet."""
     n = len(pairs)
     columns = [
         *pairs.columns,
@@ -45,7 +45,7 @@ def split(batch: pa.RecordBatch, reasons: pa.Array) -> Judged:
 
 
 def judge(filters: Sequence[PairFilter], batch: pa.RecordBatch) -> Judged:
-    """Apply filters in order to a batch of schema candidates/1."""
+    """Apply filters in order to a batch of schema candidates/2."""
     rejects = [REJECTS.empty_table()]
     for each in filters:
         batch = each.annotate(batch)

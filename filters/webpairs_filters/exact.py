@@ -39,7 +39,7 @@ class Repeats(NamedTuple):
 def fetch_order(
     parts: Sequence[Path], spill: Path, threads: int, memory: str = _MEMORY
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of parts of schema candidates/1, sorted as the module says.
+    """The rows of parts of schema candidates/2, sorted as the module says.
 
     `spill` is a folder for DuckDB's own files. Raises PartCorrupt for a damaged part, StorageError
     when memory and the disk of `spill` are not enough.

@@ -17,12 +17,12 @@ from webpairs_core.errors import CrawlError, NothingLeft, RecipeError, WebpairsE
 from webpairs_core.funnel import merge
 from webpairs_core.ledger import Commit, Stage
 from webpairs_core.progress import Progress
-from webpairs_crawler.frontier import CrawlPlan
-from webpairs_crawler.guard import make_guard
+from webpairs_crawler.frontier.frontier import CrawlPlan
+from webpairs_crawler.live.page_parts import PageRow, committed_pages
+from webpairs_crawler.live.spider import CrawlJob, CrawlProgress, crawl_pages
 from webpairs_crawler.options import CrawlSection
-from webpairs_crawler.page_parts import PageRow, committed_pages
-from webpairs_crawler.spider import CrawlJob, CrawlProgress, crawl_pages
-from webpairs_crawler.urls import canonical
+from webpairs_crawler.web.guard import make_guard
+from webpairs_crawler.web.urls import canonical
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.serve import serving
 

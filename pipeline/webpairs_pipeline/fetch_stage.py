@@ -30,8 +30,8 @@ from webpairs_core.ledger import DONE, Stage
 from webpairs_core.progress import Progress
 from webpairs_core.records import Outcome
 from webpairs_core.schema import CANDIDATES, SAMPLES, read_part, read_table, write_part
-from webpairs_crawler.answers import Fetched
-from webpairs_crawler.images import Fetcher
+from webpairs_crawler.images.answers import Fetched
+from webpairs_crawler.images.fetcher import Fetcher
 from webpairs_pipeline.input_parts import InputPart, input_parts
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.serve import serving
@@ -199,7 +199,7 @@ def _write_tar(path: Path, names: list[str], rows: list[_Row], spool: IO[bytes])
 def _with_outcomes(
     table: pa.Table, rows: list[_Row], tars: list[str], offsets: list[int]
 ) -> pa.Table:
-    """The candidates with the outcome columns of samples/1."""
+    """The candidates with the outcome columns of samples/2."""
     columns = {
         "outcome": [str(row.processed.outcome) for row in rows],
         "http_status": [row.fetched.http_status for row in rows],

@@ -18,8 +18,8 @@ from webpairs_core.ledger import Stage
 from webpairs_core.progress import Progress
 from webpairs_core.schema import CANDIDATES, PAIRS, REJECTS, PartWriter, read_part
 from webpairs_crawler.options import OptoutPolicy
-from webpairs_crawler.optout import forbids
-from webpairs_crawler.urls import registrable_domain
+from webpairs_crawler.optout.signals import forbids
+from webpairs_crawler.web.urls import registrable_domain
 from webpairs_filters.catalog import Filter
 from webpairs_filters.chain import Judged, candidates, judge, split
 from webpairs_pipeline.engine import run_units

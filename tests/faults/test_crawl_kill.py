@@ -16,10 +16,10 @@ from command import ROOT, WEBPAIRS, webpairs
 from hostile_web import Answer, HostileWeb, Request, answer
 from webpairs_core.ledger import Ledger
 from webpairs_core.schema import PAGES, PAIRS, read_table
-from webpairs_crawler.frontier import CrawlPlan
+from webpairs_crawler.frontier.frontier import CrawlPlan
+from webpairs_crawler.live.page_parts import committed_pages
+from webpairs_crawler.live.spider import CrawlJob
 from webpairs_crawler.options import CrawlSection
-from webpairs_crawler.page_parts import committed_pages
-from webpairs_crawler.spider import CrawlJob
 
 N_PAGES = 30
 SECTION = CrawlSection(private_networks=("127.0.0.0/8",), pages_per_part=4)
@@ -28,7 +28,7 @@ CRAWL_AND_DIE = """
 import os, pickle, signal, sys
 from multiprocessing import Pipe
 from webpairs_core import files
-from webpairs_crawler.spider import crawl_pages
+from webpairs_crawler.live.spider import crawl_pages
 
 left = int(sys.argv[1])
 

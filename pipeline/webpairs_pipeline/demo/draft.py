@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from webpairs_core.keys import pair_key
-from webpairs_crawler.urls import canonical
+from webpairs_crawler.web.urls import canonical
 from webpairs_pipeline.demo.captions import caption, n_styles
 from webpairs_pipeline.demo.pictures import Picture
 from webpairs_pipeline.demo.scenes import Scene, random_scene

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webpairs_crawler.encoding import decode_page
+from webpairs_crawler.web.encoding import decode_page
 
 META = b'<meta charset="euc-kr">'
 

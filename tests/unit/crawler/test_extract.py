@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from webpairs_core.keys import pair_key
 from webpairs_core.records import TextSource
-from webpairs_crawler.extract import MAX_LINKS, Page, PageSource, extract, read_page
-from webpairs_crawler.urls import join
+from webpairs_crawler.page.extract import MAX_LINKS, Page, PageSource, extract, read_page
+from webpairs_crawler.web.urls import join
 
 URL = "http://example.org/a/page.html"
 HTML = (("Content-Type", "text/html; charset=utf-8"),)

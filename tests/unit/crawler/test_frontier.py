@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webpairs_crawler.frontier import REDIRECT, Answer, Ask, CrawlPlan, Frontier, may_be_page
+from webpairs_crawler.frontier.frontier import (
+    REDIRECT,
+    Answer,
+    Ask,
+    CrawlPlan,
+    Frontier,
+    may_be_page,
+)
 
 Web = dict[str, Answer]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webpairs_core.errors import RecipeError
-from webpairs_crawler.guard import make_guard
+from webpairs_crawler.web.guard import make_guard
 
 PUBLIC = make_guard([])
 

@@ -21,9 +21,9 @@ from cryptography.x509.oid import NameOID
 
 from hostile_web import Answer, HostileWeb, Request, answer, picture, redirect
 from webpairs_core.records import Outcome
-from webpairs_crawler import bodies
-from webpairs_crawler.answers import Fetched, outcome_of_error, retry_after_s
-from webpairs_crawler.images import Fetcher
+from webpairs_crawler.images import bodies
+from webpairs_crawler.images.answers import Fetched, outcome_of_error, retry_after_s
+from webpairs_crawler.images.fetcher import Fetcher
 from webpairs_crawler.options import CrawlSection, FetchSection
 
 JPEG = picture()

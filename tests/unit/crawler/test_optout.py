@@ -3,7 +3,7 @@
 import pytest
 
 from webpairs_crawler.options import OptoutPolicy
-from webpairs_crawler.optout import (
+from webpairs_crawler.optout.signals import (
     forbids,
     forbids_links,
     signals_from_headers,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webpairs_crawler.robots import MAX_BYTES, Rules, product_token
+from webpairs_crawler.optout.robots import MAX_BYTES, Rules, product_token
 
 URL = "https://example.org/a/b.jpg"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from webpairs_core.records import TextSource
-from webpairs_crawler.extract import PageSource, read_page
-from webpairs_crawler.sieve import MAX_TAGS, guarded, is_heavy, sieve
+from webpairs_crawler.page.extract import PageSource, read_page
+from webpairs_crawler.page.sieve import MAX_TAGS, guarded, is_heavy, sieve
 
 URL = "http://example.org/"
 IMG = b"<img src=a.jpg alt='a red door'>"

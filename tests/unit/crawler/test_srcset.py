@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webpairs_crawler.candidates import largest_first
-from webpairs_crawler.srcset import Candidate, parse_srcset
+from webpairs_crawler.page.candidates import largest_first
+from webpairs_crawler.web.srcset import Candidate, parse_srcset
 
 
 def urls(text: str) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webpairs_crawler.urls import canonical, host_of, join, origin_of, registrable_domain
+from webpairs_crawler.web.urls import canonical, host_of, join, origin_of, registrable_domain
 
 BASE = "http://example.org/a/b?c"
 

@@ -28,14 +28,21 @@ from webpairs_core.errors import WebpairsError
 from webpairs_core.ledger import Stage
 from webpairs_core.process import die_with_parent
 from webpairs_core.records import Outcome, TextSource
-from webpairs_crawler.extract import Page, PageSource, read_page
-from webpairs_crawler.failures import outcome_of
-from webpairs_crawler.frontier import MAX_REDIRECTS, REDIRECT, Answer, Ask, CrawlPlan, Frontier
+from webpairs_crawler.frontier.frontier import (
+    MAX_REDIRECTS,
+    REDIRECT,
+    Answer,
+    Ask,
+    CrawlPlan,
+    Frontier,
+)
+from webpairs_crawler.live.failures import outcome_of
+from webpairs_crawler.live.page_parts import PageParts, PageRow, committed_pages
+from webpairs_crawler.live.robots_gate import IS_ROBOTS, RobotsRefused
+from webpairs_crawler.live.scrapy_settings import scrapy_settings
 from webpairs_crawler.options import CrawlSection
-from webpairs_crawler.page_parts import PageParts, PageRow, committed_pages
-from webpairs_crawler.robots_gate import IS_ROBOTS, RobotsRefused
-from webpairs_crawler.scrapy_settings import scrapy_settings
-from webpairs_crawler.urls import host_of, join
+from webpairs_crawler.page.extract import Page, PageSource, read_page
+from webpairs_crawler.web.urls import host_of, join
 
 log = logging.getLogger(__name__)
 

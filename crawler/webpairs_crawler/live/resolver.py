@@ -11,7 +11,7 @@ from scrapy.resolver import CachingHostnameResolver, HostResolution
 from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
 from zope.interface import implementer  # type: ignore[import-untyped]
 
-from webpairs_crawler.guard import Guard, make_guard
+from webpairs_crawler.web.guard import Guard, make_guard
 
 PRIVATE_NETWORKS = "WEBPAIRS_PRIVATE_NETWORKS"
 """The Scrapy setting that opens private networks."""

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from webpairs_crawler.urls import host_of, registrable_domain
+from webpairs_crawler.web.urls import host_of, registrable_domain
 
 MAX_REDIRECTS = 5
 """Hops from a page that was asked for (RFC 9309 asks the same of robots.txt)."""

@@ -12,8 +12,8 @@ from itertools import islice
 import msgspec
 from selectolax.lexbor import LexborNode
 
-from webpairs_crawler.srcset import Candidate, parse_srcset
-from webpairs_crawler.urls import join
+from webpairs_crawler.web.srcset import Candidate, parse_srcset
+from webpairs_crawler.web.urls import join
 
 Attributes = Mapping[str, str | None]
 

@@ -15,12 +15,12 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 from webpairs_core.keys import pair_key
 from webpairs_core.records import Pair, TextSource
 from webpairs_core.text import normalise_text
-from webpairs_crawler.candidates import ImageUrls, image_urls
-from webpairs_crawler.encoding import decode_page
-from webpairs_crawler.optout import forbids_links, signals_from_headers, signals_from_meta
-from webpairs_crawler.sieve import guarded
-from webpairs_crawler.texts import PageTexts
-from webpairs_crawler.urls import join
+from webpairs_crawler.optout.signals import forbids_links, signals_from_headers, signals_from_meta
+from webpairs_crawler.page.candidates import ImageUrls, image_urls
+from webpairs_crawler.page.sieve import guarded
+from webpairs_crawler.page.texts import PageTexts
+from webpairs_crawler.web.encoding import decode_page
+from webpairs_crawler.web.urls import join
 
 Headers = Iterable[tuple[str, str]]
 

@@ -10,7 +10,7 @@ from twisted.internet import error as twisted_errors
 from twisted.web.client import ResponseFailed
 
 from webpairs_core.records import Outcome
-from webpairs_crawler.resolver import GuardedResolver
+from webpairs_crawler.live.resolver import GuardedResolver
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Request
 from scrapy.http.request import NO_CALLBACK
 
-from webpairs_crawler.failures import NETWORK_ERRORS
-from webpairs_crawler.robots import MAX_REDIRECTS, Rules
-from webpairs_crawler.urls import host_of, join, origin_of
+from webpairs_crawler.live.failures import NETWORK_ERRORS
+from webpairs_crawler.optout.robots import MAX_REDIRECTS, Rules
+from webpairs_crawler.web.urls import host_of, join, origin_of
 
 IS_ROBOTS = "is_robots"
 """The meta key of our own requests for robots.txt."""

@@ -4,11 +4,11 @@ from typing import Any
 
 from scrapy.logformatter import LogFormatter
 
+from webpairs_crawler.live.resolver import PRIVATE_NETWORKS
 from webpairs_crawler.options import CrawlSection
-from webpairs_crawler.resolver import PRIVATE_NETWORKS
 
 _MIDDLEWARES = {
-    "webpairs_crawler.robots_gate.RobotsGate": 100,
+    "webpairs_crawler.live.robots_gate.RobotsGate": 100,
     "scrapy.downloadermiddlewares.downloadtimeout.DownloadTimeoutMiddleware": 350,
     "scrapy.downloadermiddlewares.defaultheaders.DefaultHeadersMiddleware": 400,
     "scrapy.downloadermiddlewares.useragent.UserAgentMiddleware": 500,
@@ -40,16 +40,16 @@ def scrapy_settings(section: CrawlSection) -> dict[str, Any]:
         "DOWNLOAD_WARNSIZE": 0,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "RETRY_TIMES": section.retries,
-        "SCHEDULER": "webpairs_crawler.spider.FrontierScheduler",
+        "SCHEDULER": "webpairs_crawler.live.spider.FrontierScheduler",
         "DOWNLOADER_MIDDLEWARES_BASE": _MIDDLEWARES,
         "SPIDER_MIDDLEWARES_BASE": {},
         "EXTENSIONS_BASE": {},
         "DOWNLOAD_HANDLERS": {"data": None, "file": None, "ftp": None, "s3": None},
-        "TWISTED_DNS_RESOLVER": "webpairs_crawler.resolver.GuardedResolver",
+        "TWISTED_DNS_RESOLVER": "webpairs_crawler.live.resolver.GuardedResolver",
         PRIVATE_NETWORKS: list(section.private_networks),
         "STATS_CLASS": "scrapy.statscollectors.DummyStatsCollector",
         "LOG_ENABLED": False,
-        "LOG_FORMATTER": "webpairs_crawler.scrapy_settings.QuietFormatter",
+        "LOG_FORMATTER": "webpairs_crawler.live.scrapy_settings.QuietFormatter",
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,
     }

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from webpairs_crawler.options import OptoutPolicy
-from webpairs_crawler.robots import product_token
+from webpairs_crawler.optout.robots import product_token
 
 RESTRICTIONS = frozenset(
     ["noai", "noimageai", "noindex", "noimageindex", "none", "nofollow", "noarchive", "nosnippet"]

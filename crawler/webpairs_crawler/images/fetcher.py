@@ -26,8 +26,7 @@ from msgspec.structs import replace
 from yarl import URL
 
 from webpairs_core.records import Outcome
-from webpairs_crawler import robots, urls
-from webpairs_crawler.answers import (
+from webpairs_crawler.images.answers import (
     FAILURES,
     AddressRefused,
     Fetched,
@@ -36,11 +35,13 @@ from webpairs_crawler.answers import (
     outcome_of_status,
     retry_after_s,
 )
-from webpairs_crawler.bodies import read_image, read_start
-from webpairs_crawler.guard import make_guard
+from webpairs_crawler.images.bodies import read_image, read_start
 from webpairs_crawler.options import CrawlSection, FetchSection
-from webpairs_crawler.optout import forbids, signals_from_headers
-from webpairs_crawler.robots import Rules
+from webpairs_crawler.optout import robots
+from webpairs_crawler.optout.robots import Rules
+from webpairs_crawler.optout.signals import forbids, signals_from_headers
+from webpairs_crawler.web import urls
+from webpairs_crawler.web.guard import make_guard
 
 MAX_REDIRECTS = 5
 RETRY_AFTER_CEILING_S = 60.0

@@ -11,7 +11,7 @@ from webpairs_core.funnel import Funnel
 from webpairs_core.ledger import Stage
 from webpairs_core.records import Outcome, Pair
 from webpairs_core.schema import PAGES, PAIRS, pairs_table, read_part, write_part
-from webpairs_crawler.urls import host_of
+from webpairs_crawler.web.urls import host_of
 
 
 class PageRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import aiohttp
 
 from webpairs_core.records import Outcome
-from webpairs_crawler.answers import BodyRefused
+from webpairs_crawler.images.answers import BodyRefused
 from webpairs_shards.sniff import SNIFF_BYTES, sniff
 
 GRACE_S = 5.0

@@ -1,0 +1,1 @@
+"""Pages that others fetched: WARC, ARC and WAT files, local and remote."""

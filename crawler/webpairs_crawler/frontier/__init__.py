@@ -1,0 +1,1 @@
+"""Which page is asked for next, kept on disk. Knows no Scrapy."""

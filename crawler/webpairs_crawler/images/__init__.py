@@ -1,0 +1,1 @@
+"""Images over HTTP: hosts, budgets, deadlines, caps."""

@@ -1,0 +1,1 @@
+"""The live crawl: all that knows Scrapy."""

@@ -1,0 +1,1 @@
+"""Lists of image URLs made elsewhere: Parquet, CSV, TSV, JSON lines, text."""

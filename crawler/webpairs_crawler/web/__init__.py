@@ -1,0 +1,1 @@
+"""The grammars of the web, by their standards, and which addresses may be reached."""
