@@ -1,0 +1,154 @@
+"""Rows of the crawl as columns: the tables that an archive is read into.
+
+Column by column and not row by row: a row object of 16 fields for each pair costs more than all
+that is read from a WAT file. What all pairs of a page share is kept once and repeated by Arrow.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from webpairs_core.records import Pair
+from webpairs_core.schema import PAGES, PAIRS, pairs_table
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class PageEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A page as the archive has it: a row of schema pages/1, and what its pairs share."""
+
+    url: str
+    outcome: str
+    """A value of `ArchiveOutcome`."""
+    http_status: int = 0
+    n_images: int = 0
+    unpaired: dict[str, int] = {}
+    optout: tuple[str, ...] = ()
+    found_in: str = ""
+    fetched_at: datetime = _EPOCH
+    lang: str = ""
+    license_url: str = ""
+    title: str = ""
+
+
+class PairColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """The pairs of one page, in document order; all lists are of one length."""
+
+    keys: Sequence[bytes] = ()
+    urls: Sequence[str] = ()
+    texts: Sequence[str] = ()
+    sources: Sequence[str] = ()
+
+
+NO_PAIRS = PairColumns()
+
+
+class Columns:
+    """Gathers pages and their pairs until they are taken as tables."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._pages: list[PageEntry] = []
+        self._counts: list[int] = []
+        self._pairs: list[Pair] = []
+        self._shared: list[PageEntry] = []
+        self._shared_counts: list[int] = []
+        self._keys: list[bytes] = []
+        self._urls: list[str] = []
+        self._texts: list[str] = []
+        self._sources: list[str] = []
+
+    @property
+    def n_pages(self) -> int:
+        """Pages gathered."""
+        return len(self._pages)
+
+    @property
+    def n_pairs(self) -> int:
+        """Pairs gathered."""
+        return len(self._pairs) + len(self._keys)
+
+    def add(self, page: PageEntry, pairs: Sequence[Pair] = ()) -> None:
+        """Take in a page whose pairs were read as records."""
+        self._pages.append(page)
+        self._counts.append(len(pairs))
+        self._pairs.extend(pairs)
+
+    def add_columns(self, page: PageEntry, pairs: PairColumns) -> None:
+        """Take in a page whose pairs differ in URL, text and source only."""
+        self._pages.append(page)
+        self._counts.append(len(pairs.keys))
+        if pairs.keys:
+            self._shared.append(page)
+            self._shared_counts.append(len(pairs.keys))
+            self._keys.extend(pairs.keys)
+            self._urls.extend(pairs.urls)
+            self._texts.extend(pairs.texts)
+            self._sources.extend(pairs.sources)
+
+    def take(self) -> tuple[pa.Table, pa.Table]:
+        """The tables of schemas pages/1 and pairs/2, in archive order; nothing is left behind.
+
+        Pairs taken as records come before those taken as columns: a file holds one or the other.
+        """
+        pages = _pages_table(self._pages, self._counts)
+        pairs = pa.concat_tables([pairs_table(self._pairs), self._columns_table()])
+        self._clear()
+        return pages, pairs
+
+    def _columns_table(self) -> pa.Table:
+        n_rows = len(self._keys)
+        counts = np.array(self._shared_counts, dtype=np.int64)
+        page_of_row = pa.array(np.repeat(np.arange(len(counts)), counts))
+        first_row = np.repeat(np.cumsum(counts) - counts, counts)
+
+        def shared(name: str, values: list[object]) -> pa.Array:
+            return pa.array(values, PAIRS.field(name).type).take(page_of_row)
+
+        def constant(name: str, value: object) -> pa.Array:
+            return pa.repeat(pa.scalar(value, PAIRS.field(name).type), n_rows)
+
+        pages = self._shared
+        key_bytes = pa.py_buffer(b"".join(self._keys))
+        url_column = pa.array(self._urls, pa.string())
+        columns = {
+            "key": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), n_rows, [None, key_bytes]),
+            "url": url_column,
+            "src_url": url_column,
+            "text": pa.array(self._texts, pa.string()),
+            "text_source": pa.array(self._sources, pa.string()),
+            "page_url": shared("page_url", [page.url for page in pages]),
+            "position": pa.array((np.arange(n_rows) - first_row).astype(np.int32)),
+            "page_lang": shared("page_lang", [page.lang for page in pages]),
+            "declared_width": constant("declared_width", 0),
+            "declared_height": constant("declared_height", 0),
+            "found_in": shared("found_in", [page.found_in for page in pages]),
+            "fetched_at": shared("fetched_at", [page.fetched_at for page in pages]),
+            "optout": shared("optout", [page.optout for page in pages]),
+            "license_url": shared("license_url", [page.license_url for page in pages]),
+            "context": shared("context", [page.title for page in pages]),
+            "extra": constant("extra", ""),
+        }
+        return pa.Table.from_arrays([columns[field.name] for field in PAIRS], schema=PAIRS)
+
+
+def _pages_table(pages: list[PageEntry], counts: list[int]) -> pa.Table:
+    columns: dict[str, Sequence[object]] = {
+        "url": [page.url for page in pages],
+        "depth": [0] * len(pages),
+        "outcome": [page.outcome for page in pages],
+        "http_status": [page.http_status for page in pages],
+        "n_images": [page.n_images for page in pages],
+        "n_pairs": counts,
+        "unpaired": [sorted(page.unpaired.items()) for page in pages],
+        "links": [()] * len(pages),
+        "optout": [page.optout for page in pages],
+    }
+    return pa.Table.from_arrays(
+        [pa.array(columns[field.name], field.type) for field in PAGES], schema=PAGES
+    )
