@@ -71,7 +71,7 @@ class WarcWriter:
             _write_record(members, _warcinfo(self._name, exchange))
         response, payload_sha1 = _response(exchange)
         request = _request(exchange)
-        request.headers["WARC-Concurrent-To"] = response.record_id
+        request.headers["WARC-Concurrent-To"] = str(response.record_id)
         _write_record(members, request, hashlib.sha1(b"", usedforsecurity=False).digest())
         _write_record(members, response, payload_sha1)
         # At once: a kill leaves the whole set or a tail that `truncate` cuts off.
