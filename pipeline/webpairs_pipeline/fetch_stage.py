@@ -32,6 +32,7 @@ from webpairs_core.records import Outcome
 from webpairs_core.schema import CANDIDATES, SAMPLES, read_part, read_table, write_part
 from webpairs_crawler.images.answers import Fetched
 from webpairs_crawler.images.fetcher import Fetcher
+from webpairs_crawler.optout.signals import forbids
 from webpairs_pipeline.input_parts import InputPart, input_parts
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.serve import serving
@@ -142,6 +143,9 @@ async def _fetch_row(tools: _Tools, url: str, spool: IO[bytes]) -> _Row:
     async with tools.fetcher.fetch(url) as fetched:
         if fetched.outcome is Outcome.OK:
             processed = await tools.pool.run(fetched.data)
+            fetched = _with_rights(fetched, processed)
+            if forbids(fetched.optout, tools.run.recipe.crawl.optout):
+                processed = Processed(outcome=Outcome.OPTED_OUT, rights=processed.rights)
         else:
             processed = Processed(outcome=fetched.outcome)
         data = fetched.data
@@ -157,6 +161,12 @@ async def _fetch_row(tools: _Tools, url: str, spool: IO[bytes]) -> _Row:
         spool_offset=place,
         length=len(processed.data),
     )
+
+
+def _with_rights(fetched: Fetched, processed: Processed) -> Fetched:
+    """What was fetched, with the signals inside the file beside those around it."""
+    signals = {*fetched.optout, *processed.rights.signals}
+    return replace(fetched, optout=tuple(sorted(signals)))
 
 
 def _commit(tools: _Tools, part: InputPart, made: tuple[pa.Table, list[_Row], IO[bytes]]) -> None:
@@ -217,6 +227,9 @@ def _with_outcomes(
         "fetch_ms": [row.fetched.fetch_ms for row in rows],
         "attempts": [row.fetched.attempts for row in rows],
         "image_optout": [list(row.fetched.optout) for row in rows],
+        "rights_creator": [row.processed.rights.creator for row in rows],
+        "rights_copyright": [row.processed.rights.copyright for row in rows],
+        "rights_license": [row.processed.rights.license for row in rows],
         "tar": tars,
         "offset": offsets,
         "length": [row.length for row in rows],

@@ -6,6 +6,20 @@ import msgspec
 from webpairs_core.records import Outcome
 
 
+class Rights(msgspec.Struct, frozen=True):
+    """What a file says about its rights; empty where it says nothing. At most 300 characters each.
+
+    Read by `webpairs_shards.rights`.
+    """
+
+    creator: str = ""
+    copyright: str = ""
+    license: str = ""
+    """The URL of a licence or of the web statement of rights, else the usage terms."""
+    signals: tuple[str, ...] = ()
+    """Opt-out signals, sorted, each `name:value@image`."""
+
+
 class Processed(msgspec.Struct, frozen=True, kw_only=True):
     """The stored picture, or why there is none."""
 
@@ -21,3 +35,5 @@ class Processed(msgspec.Struct, frozen=True, kw_only=True):
     phash: int = 0
     """64 bits: `imagehash.phash` of the upright picture on white, row by row, first bit highest, so
     `f"{phash:016x}" == str(imagehash.phash(picture))`."""
+    rights: Rights = Rights()
+    """Of the file as it was received; only read when the outcome is ok."""
