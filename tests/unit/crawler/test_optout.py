@@ -50,7 +50,7 @@ def test_repeated_headers_all_count() -> None:
 def test_tdm_reservation() -> None:
     for name in ("tdm-reservation", "TDM-Reservation"):
         assert signals_from_headers([(name, " 1 ")], "page", AGENT) == ("tdm-reservation:1@page",)
-    assert signals_from_headers([("tdm-reservation", "0")], "page", AGENT) == ()
+    assert signals_from_headers([("tdm-reservation", "2")], "page", AGENT) == ()
     assert signals_from_meta([("TDM-Reservation", "1")], AGENT) == ("tdm-reservation:1@page",)
 
 
@@ -70,7 +70,7 @@ def test_meta_robots() -> None:
         ("meta-robots:noimageai@page", True, True),
         ("tdm-reservation:1@page", True, True),
         ("x-robots-tag:noindex@image", False, True),
-        ("x-robots-tag:noimageindex@image", False, True),
+        ("x-robots-tag:noimageindex@image", True, True),
         ("meta-robots:none@page", False, True),
         ("meta-robots:nofollow@page", False, False),
         ("meta-robots:noarchive@page", False, False),
