@@ -1,171 +1,270 @@
-"""Which page is asked for next: breadth-first, one level after the other.
+"""Which page is asked for next, of which host, and when; all that matters is on disk.
 
-All pages of a depth are answered before the next depth begins, and within a level the URLs are
-sorted. So the set of pages depends on the web and the recipe alone, never on which server was
-faster; and a crawl goes on after a crash by giving the answers of the pages it already has.
+Two orders. *levels*: breadth-first in waves. A wave is one depth and one hop: the links of a depth,
+then where its redirects lead. All of a wave is answered before the next begins, and it is admitted
+sorted by URL and cut at `max_pages`: so the set of pages depends on the web and the recipe alone,
+never on which server was faster nor on where the crawl was killed (docs/adr/0005). *free*: what is
+found is queued at once, shallow pages of a host first, and no host waits for another.
+
+Sitemaps are asked beside the pages and cost none of `max_pages`; the pages they name have depth 1.
 """
 
-import re
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping
-from urllib.parse import unquote
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
-import msgspec
-
+from webpairs_crawler.frontier.pace import Hosts
+from webpairs_crawler.frontier.plan import (
+    MAX_NESTED_SITEMAPS,
+    MAX_REDIRECTS,
+    MAX_SITEMAPS_PER_HOST,
+    PAGE,
+    REDIRECT,
+    SITEMAP,
+    Answer,
+    Ask,
+    CrawlPlan,
+    Kind,
+)
+from webpairs_crawler.frontier.scope import Scope, may_be_page
+from webpairs_crawler.frontier.store import Found, UrlStore, host_key
 from webpairs_crawler.web.urls import host_of, registrable_domain
 
-MAX_REDIRECTS = 5
-"""Hops from a page that was asked for (RFC 9309 asks the same of robots.txt)."""
-REDIRECT = "redirect"
+__all__ = ["MAX_REDIRECTS", "PAGE", "REDIRECT", "SITEMAP", "Answer", "Ask", "CrawlPlan", "Frontier"]
 
-_NO_PAGE = re.compile(
-    r"\.(?:7z|aac|apk|avi|avif|bin|bmp|bz2|css|csv|deb|dmg|docx?|eot|epub|exe|flac|gif|gz|ico|iso|"
-    r"jar|jpe?g|js|json|m4[av]|mkv|mov|mp[34]|mpe?g|msi|og[agv]|otf|pdf|png|pptx?|psd|rar|rpm|svg|"
-    r"tar|tgz|tiff?|ttf|txt|wasm|wav|webm|webp|wmv|woff2?|xlsx?|xml|xz|zip|zst)\Z",
-    re.IGNORECASE,
-)
-"""Paths that are asked for as files: pages hardly ever end so."""
-
-
-class CrawlPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What bounds a crawl."""
-
-    seeds: tuple[str, ...]
-    """Canonical URLs."""
-    max_pages: int
-    """Pages asked for, whatever comes of them."""
-    max_depth: int
-    """Links from a seed."""
-    allowed_domains: tuple[str, ...]
-    """As in the recipe: empty stands for the registrable domains of the seeds, "*" for all."""
-    per_host: int
-    """Pages of one host that may be asked for at the same time."""
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What became of a page that was asked for."""
-
-    outcome: str
-    links: tuple[str, ...]
-    """Of a redirect: its target."""
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """A page to ask for."""
-
-    url: str
-    depth: int
-    hop: int
-    """Redirects that led here from a page of this depth."""
-
-
-class Scope:
-    """Which URLs may be followed."""
-
-    def __init__(self, plan: CrawlPlan) -> None:
-        named = plan.allowed_domains or [registrable_domain(seed) for seed in plan.seeds]
-        self._is_open = "*" in named
-        self._domains = frozenset(name.lower().strip(".") for name in named)
-
-    def holds(self, url: str) -> bool:
-        """Whether a canonical URL lies on an allowed domain (or below it)."""
-        if self._is_open:
-            return True
-        host = host_of(url)
-        if host in self._domains:
-            return True
-        labels = host.split(".")
-        return any(".".join(labels[i:]) in self._domains for i in range(1, len(labels)))
+_ADDS_PER_COMMIT = 1000
 
 
 class Frontier:
-    """The pages still to ask for. Each URL is asked for once."""
+    """The URLs of a crawl. Each is asked for once, and again only when it is put back.
 
-    def __init__(self, plan: CrawlPlan, known: Mapping[str, Answer]) -> None:
-        """`known` are the answers of an earlier, interrupted run: those are not asked for again."""
+    On open it goes on where the last process stopped or was killed: what was in flight is queued.
+    All methods raise StorageError for a full disk or a damaged file.
+    """
+
+    def __init__(
+        self, folder: Path, plan: CrawlPlan, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._plan = plan
-        self._known = known
+        self._is_free = plan.order == "free"
         self._scope = Scope(plan)
-        self._seen: set[str] = set()
-        self._queued: dict[str, deque[Ask]] = {}
-        self._asked: dict[str, Ask] = {}
-        self._busy: Counter[str] = Counter()
-        self._depth = self._hop = self._n_asks = 0
-        self._targets: set[str] = set()
-        self._below: set[str] = set()
-        self._begin(plan.seeds)
+        self._hosts = Hosts(plan, clock)
+        self._in_flight: dict[int, int] = {}
+        self._n_adds = 0
+        self._store = UrlStore(folder, plan.order)
+        if self._store.is_new:
+            for seed in plan.seeds:
+                self._store.add(Found(seed, 0, 0, PAGE))
+        counts = self._store.counts()
+        self._n_answered = counts.n_answered
+        self._n_waiting = counts.n_waiting
+        self._n_sitemaps_left_out = counts.n_sitemaps_left_out
+        self._n_pages = counts.n_pages_answered
+        if not self._is_free:
+            self._n_pages += counts.n_pages_queued
+        self._line_up_queued()
+        if self._is_free:
+            self._stop_at_max_pages()
         self._advance()
+        self._store.commit()
 
     @property
     def is_finished(self) -> bool:
-        """Whether no page is queued and none is on its way."""
-        return not self._queued and not self._asked
+        """Whether nothing is left to ask for and nothing is on its way."""
+        return not (self._in_flight or self._hosts.n_queued or self._hosts.n_returned)
 
     @property
     def n_queued(self) -> int:
-        """Pages known to be asked for in this level, and links collected for the next."""
-        return sum(map(len, self._queued.values())) + len(self._targets) + len(self._below)
+        """URLs known and not yet asked for, those of later waves too."""
+        n_later = self._n_waiting if self._n_pages < self._plan.max_pages else 0
+        return self._hosts.n_queued + self._hosts.n_returned + n_later
+
+    @property
+    def n_in_flight(self) -> int:
+        """Asks without an answer."""
+        return len(self._in_flight)
+
+    @property
+    def n_hosts(self) -> int:
+        """Hosts with something queued or in flight."""
+        return self._hosts.n_active
+
+    @property
+    def n_answered(self) -> int:
+        """Pages and sitemaps answered since the crawl began, in earlier processes too."""
+        return self._n_answered
+
+    @property
+    def n_sitemaps_left_out(self) -> int:
+        """Sitemaps over the cap for each host, nested too deep or on another site."""
+        return self._n_sitemaps_left_out
 
     def next_ask(self) -> Ask | None:
-        """A page to ask for now; None while all hosts are busy or the level awaits its answers.
+        """What to ask for now; None while no host may be asked.
 
-        Hosts take turns.
+        It is in flight until it is answered or put back. Hosts take turns.
         """
-        for host in list(self._queued):
-            if self._busy[host] < self._plan.per_host:
-                queue = self._queued.pop(host)
-                ask = queue.popleft()
-                if queue:
-                    self._queued[host] = queue
-                self._asked[ask.url] = ask
-                self._busy[host] += 1
-                return ask
-        return None
+        taken = self._hosts.take()
+        if taken is None:
+            return None
+        key, url_id = taken
+        ask = self._first_queued(key) if url_id is None else self._store.ask_of(url_id)
+        self._in_flight[ask.id] = key
+        if self._is_free and url_id is None and ask.kind == PAGE:
+            self._n_pages += 1
+            self._stop_at_max_pages()
+        return ask
 
-    def answer(self, url: str, answer: Answer) -> None:
-        """Take in what became of a page that `next_ask` gave out."""
-        ask = self._asked.pop(url)
-        host = host_of(url)
-        self._busy[host] -= 1
-        if not self._busy[host]:
-            del self._busy[host]
+    def wait_s(self) -> float | None:
+        """Seconds until a host may be asked; None when only an answer can bring work."""
+        return self._hosts.wait_s()
+
+    def answer(self, ask: Ask, answer: Answer) -> int:
+        """Take in what became of an ask, with all that follows from it, in one transaction.
+
+        Returns the number of its record, 0 when it has none. What was added since the last answer
+        is committed with it: so who adds what a page brought before answering it loses nothing.
+        """
+        key = self._in_flight.pop(ask.id)
+        self._n_answered += 1
+        self._store.mark_answered(ask)
+        number = self._store.add_record(answer.record) if answer.record else 0
         self._absorb(ask, answer)
+        self._hosts.release(key)
         self._advance()
+        self._store.commit()
+        return number
+
+    def put_back(self, ask: Ask, wait_s: float) -> None:
+        """Ask for the same URL again, after `wait_s` seconds (an hour at most)."""
+        key = self._in_flight.pop(ask.id)
+        self._store.put_back(ask.id)
+        self._hosts.put_back(key, ask.id, wait_s)
+
+    def add(self, url: str, depth: int, kind: Kind = PAGE, payload: bytes = b"") -> bool:
+        """Add a canonical URL from elsewhere; False when it was met before or is left out.
+
+        A page may lie out of scope: who adds it knows why. A sitemap may not. In levels order it
+        waits for the end of the wave that is under way.
+        """
+        is_new = self._add(Found(url, depth, 0, kind, payload))
+        self._advance()
+        self._n_adds += 1
+        if self._n_adds % _ADDS_PER_COMMIT == 0:
+            self._store.commit()
+        return is_new
+
+    def pause(self, host: str, seconds: float) -> None:
+        """Ask nothing of a host for so long (Retry-After), an hour at most."""
+        self._hosts.pause(host_key(host), seconds)
+
+    def set_delay(self, host: str, seconds: float) -> None:
+        """Keep a host's Crawl-delay, a minute at most.
+
+        Not kept on disk, and forgotten for hosts long out of work: tell it with each robots.txt.
+        """
+        self._hosts.set_delay(host_key(host), seconds)
+
+    def observe(self, host: str, latency_s: float, is_ok: bool) -> None:
+        """Tell how long a host took to answer, and whether it was no error."""
+        self._hosts.observe(host_key(host), latency_s, is_ok)
+
+    def records(self) -> Iterator[tuple[int, bytes]]:
+        """The records that are kept, with their numbers, in the order of the answers."""
+        return self._store.records()
+
+    def drop_records(self, up_to: int) -> None:
+        """Forget the records up to this number: they are committed elsewhere.
+
+        Raises StorageError when this frontier never gave out that number.
+        """
+        self._store.drop_records(up_to)
+        self._store.commit()
+
+    def sync(self) -> None:
+        """Make all answers outlive a power cut. Call it before records are committed elsewhere."""
+        self._store.sync()
+
+    def close(self) -> None:
+        """Close the file; what is in flight is asked for again by the next process."""
+        self._store.close()
+
+    def _first_queued(self, key: int) -> Ask:
+        # What is in flight stays queued on disk: it is skipped here, and found again after a kill.
+        for ask in self._store.first_queued(key, self._hosts.n_in_flight(key)):
+            if ask.id not in self._in_flight:
+                return ask
+        raise AssertionError("a host stood in line without work")
 
     def _absorb(self, ask: Ask, answer: Answer) -> None:
-        links = (u for u in answer.links if u not in self._seen and self._scope.holds(u))
         if answer.outcome == REDIRECT:
-            self._targets.update(links)
-        elif ask.depth < self._plan.max_depth:
-            self._below.update(link for link in links if may_be_page(link))
+            if ask.hop < MAX_REDIRECTS:
+                for url in answer.links:
+                    if self._scope.holds(url):
+                        self._add(Found(url, ask.depth, ask.hop + 1, ask.kind))
+            return
+        if ask.depth < self._plan.max_depth:
+            for url in dict.fromkeys(answer.links):
+                if self._scope.holds(url) and may_be_page(url):
+                    self._add(Found(url, ask.depth + 1, 0, PAGE))
+        for url in dict.fromkeys(answer.sitemaps):
+            self._absorb_sitemap(ask, url)
+
+    def _absorb_sitemap(self, ask: Ask, url: str) -> None:
+        if ask.kind == PAGE:
+            self._add(Found(url, 0, 0, SITEMAP))
+        elif ask.hop < MAX_NESTED_SITEMAPS and _are_one_site(url, ask.url):
+            self._add(Found(url, 0, ask.hop + 1, SITEMAP))
+        else:
+            self._leave_out_sitemap()
+
+    def _add(self, found: Found) -> bool:
+        if found.kind == PAGE:
+            if self._n_pages >= self._plan.max_pages:
+                return False
+        elif not self._scope.holds(found.url):
+            return False
+        elif self._is_free and self._has_enough_sitemaps(found.url):
+            self._leave_out_sitemap()
+            return False
+        if not self._store.add(found):
+            return False
+        if self._is_free:
+            self._hosts.add_work(host_key(host_of(found.url)))
+        else:
+            self._n_waiting += 1
+        return True
+
+    def _has_enough_sitemaps(self, url: str) -> bool:
+        return self._store.n_sitemaps(host_key(host_of(url))) >= MAX_SITEMAPS_PER_HOST
+
+    def _leave_out_sitemap(self) -> None:
+        self._n_sitemaps_left_out += 1
+        self._store.leave_out_sitemap()
+
+    def _stop_at_max_pages(self) -> None:
+        if self._n_pages >= self._plan.max_pages:
+            self._hosts.drop_queued()
 
     def _advance(self) -> None:
-        """Begin the next wave when this one is answered: where redirects lead, then the links."""
-        while self.is_finished and (self._targets or self._below):
-            if self._targets:
-                wave, self._targets = self._targets, set()
-                self._hop += 1
-            else:
-                wave, self._below = self._below, set()
-                self._depth, self._hop = self._depth + 1, 0
-            self._begin(wave)
+        """Begin the next wave when this one is answered."""
+        if self._is_free or not self.is_finished:
+            return
+        while not self._hosts.n_queued:
+            n_left = self._plan.max_pages - self._n_pages
+            wave = self._store.next_wave((PAGE, SITEMAP) if n_left else (SITEMAP,))
+            if wave is None:
+                return
+            self._n_pages += self._store.admit_pages(*wave, n_left)
+            self._store.admit_sitemaps(*wave)
+            self._n_waiting = self._store.n_waiting()
+            self._line_up_queued()
 
-    def _begin(self, urls: Iterable[str]) -> None:
-        fresh = sorted(set(urls) - self._seen)[: self._plan.max_pages - self._n_asks]
-        self._n_asks += len(fresh)
-        self._seen.update(fresh)
-        for url in fresh:
-            ask = Ask(url, self._depth, self._hop)
-            if url in self._known:
-                self._absorb(ask, self._known[url])
-            else:
-                self._queued.setdefault(host_of(url), deque()).append(ask)
-        if self._n_asks == self._plan.max_pages:
-            self._targets.clear()
-            self._below.clear()
+    def _line_up_queued(self) -> None:
+        for key, n_urls in self._store.queued_by_host():
+            self._hosts.add_work(key, n_urls)
 
 
-def may_be_page(url: str) -> bool:
-    """Whether the path of a URL could name a page, not a picture, an archive or a program."""
-    path = url.partition("?")[0]
-    return not _NO_PAGE.search(unquote(path[-16:]))
+def _are_one_site(url: str, other: str) -> bool:
+    """Whether an index may name a sitemap: it must lie on the same site (sitemaps.org)."""
+    return registrable_domain(url) == registrable_domain(other)

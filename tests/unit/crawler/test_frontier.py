@@ -1,10 +1,9 @@
 """The order of pages, on made-up webs."""
 
 import random
+from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from webpairs_crawler.frontier.frontier import (
     REDIRECT,
@@ -12,8 +11,8 @@ from webpairs_crawler.frontier.frontier import (
     Ask,
     CrawlPlan,
     Frontier,
-    may_be_page,
 )
+from webpairs_crawler.frontier.scope import may_be_page
 
 Web = dict[str, Answer]
 
@@ -33,10 +32,9 @@ def plan(*seeds: str, **changes: object) -> CrawlPlan:
     return CrawlPlan(**(values | changes))  # type: ignore[arg-type]
 
 
-def crawl(web: Web, plan: CrawlPlan, seed: int = 0, known: Web | None = None) -> list[Ask]:
+def crawl(web: Web, frontier: Frontier, seed: int = 0) -> list[Ask]:
     """Walk a web to its end; `seed` decides in which order the answers come."""
     rng = random.Random(seed)
-    frontier = Frontier(plan, known or {})
     asked: list[Ask] = []
     on_the_way: list[Ask] = []
     while not frontier.is_finished:
@@ -46,8 +44,9 @@ def crawl(web: Web, plan: CrawlPlan, seed: int = 0, known: Web | None = None) ->
             on_the_way.append(ask)
         if ask is None or rng.random() < 0.5:
             answered = on_the_way.pop(rng.randrange(len(on_the_way)))
-            frontier.answer(answered.url, web.get(answered.url, Answer("http_4xx", ())))
+            frontier.answer(answered, web.get(answered.url, Answer("http_4xx", ())))
     assert not on_the_way
+    frontier.close()
     return asked
 
 
@@ -55,14 +54,14 @@ def links(*names: str) -> Answer:
     return Answer("ok", tuple(url(name) for name in names))
 
 
-def test_level_by_level_and_each_page_once() -> None:
+def test_level_by_level_and_each_page_once(tmp_path: Path) -> None:
     web = {
         url(""): links("b", "a", "b", ""),
         url("a"): links("deep"),
         url("b"): links("a", ""),
         url("deep"): links(),
     }
-    asked = crawl(web, plan(url("")))
+    asked = crawl(web, Frontier(tmp_path, plan(url(""))))
     assert [(a.url, a.depth) for a in asked] == [
         (url(""), 0),
         (url("a"), 1),
@@ -71,35 +70,37 @@ def test_level_by_level_and_each_page_once() -> None:
     ]
 
 
-def test_max_depth() -> None:
+@pytest.mark.parametrize(("max_depth", "n_pages"), [(0, 1), (3, 4)])
+def test_max_depth(tmp_path: Path, max_depth: int, n_pages: int) -> None:
     web = {url(str(i)): links(str(i + 1)) for i in range(9)}
-    assert len(crawl(web, plan(url("0"), max_depth=3))) == 4
-    assert len(crawl(web, plan(url("0"), max_depth=0))) == 1
+    assert len(crawl(web, Frontier(tmp_path, plan(url("0"), max_depth=max_depth)))) == n_pages
 
 
-def test_max_pages_counts_what_is_asked_for_in_the_order_of_urls() -> None:
+def test_max_pages_counts_what_is_asked_for_in_the_order_of_urls(tmp_path: Path) -> None:
     web = {url(""): links("d", "c", "b", "a")}
-    asked = crawl(web, plan(url(""), max_pages=3))
+    asked = crawl(web, Frontier(tmp_path, plan(url(""), max_pages=3)))
     assert [a.url for a in asked] == [url(""), url("a"), url("b")]
 
 
-def test_a_redirect_stays_on_its_level() -> None:
+def test_a_redirect_stays_on_its_level(tmp_path: Path) -> None:
     web = {
         url("0"): links("old", "x"),
         url("old"): Answer(REDIRECT, (url("new"),)),
         url("x"): links("below"),
         url("new"): links("under"),
     }
-    asked = {a.url: (a.depth, a.hop) for a in crawl(web, plan(url("0"), max_depth=1))}
+    asked = {
+        a.url: (a.depth, a.hop) for a in crawl(web, Frontier(tmp_path, plan(url("0"), max_depth=1)))
+    }
     assert asked == {url("0"): (0, 0), url("old"): (1, 0), url("x"): (1, 0), url("new"): (1, 1)}
 
 
-def test_redirects_may_loop() -> None:
+def test_redirects_may_loop(tmp_path: Path) -> None:
     web = {
         url("a"): Answer(REDIRECT, (url("b"),)),
         url("b"): Answer(REDIRECT, (url("a"),)),
     }
-    assert [a.url for a in crawl(web, plan(url("a")))] == [url("a"), url("b")]
+    assert [a.url for a in crawl(web, Frontier(tmp_path, plan(url("a"))))] == [url("a"), url("b")]
 
 
 @pytest.mark.parametrize(
@@ -110,23 +111,23 @@ def test_redirects_may_loop() -> None:
         (("*",), ["www.a.com", "a.com", "b.test", "x.b.test", "ab.test"]),
     ],
 )
-def test_scope(allowed: tuple[str, ...], followed: list[str]) -> None:
+def test_scope(tmp_path: Path, allowed: tuple[str, ...], followed: list[str]) -> None:
     hosts = ["www.a.com", "a.com", "b.test", "x.b.test", "ab.test"]
     seed = url("", "x.a.com")
     web = {seed: Answer("ok", tuple(url("p", host) for host in hosts))}
-    asked = crawl(web, plan(seed, allowed_domains=allowed))
+    asked = crawl(web, Frontier(tmp_path, plan(seed, allowed_domains=allowed)))
     assert {a.url for a in asked} == {seed, *(url("p", host) for host in followed)}
 
 
-def test_an_address_as_seed_is_its_own_domain() -> None:
+def test_an_address_as_seed_is_its_own_domain(tmp_path: Path) -> None:
     seed = "http://127.0.0.2:8000/"
     web = {seed: Answer("ok", ("http://127.0.0.3:8000/", "http://127.0.0.2:8000/b"))}
-    assert len(crawl(web, plan(seed))) == 2
+    assert len(crawl(web, Frontier(tmp_path, plan(seed)))) == 2
 
 
-def test_no_more_than_per_host_at_once_and_hosts_take_turns() -> None:
+def test_no_more_than_per_host_at_once_and_hosts_take_turns(tmp_path: Path) -> None:
     seeds = [url(str(i), host) for host in ("a.example", "b.example") for i in range(5)]
-    frontier = Frontier(plan(*seeds, per_host=2), {})
+    frontier = Frontier(tmp_path, plan(*seeds, per_host=2))
     out = [frontier.next_ask() for _ in range(5)]
     assert [ask and ask.url for ask in out] == [
         url("0"),
@@ -135,54 +136,11 @@ def test_no_more_than_per_host_at_once_and_hosts_take_turns() -> None:
         url("1", "b.example"),
         None,
     ]
-    frontier.answer(url("0"), Answer("ok", ()))
+    assert out[0] is not None
+    frontier.answer(out[0], Answer("ok", ()))
     ask = frontier.next_ask()
     assert ask is not None
     assert ask.url == url("2")
-
-
-names = st.sampled_from([f"{i}" for i in range(12)])
-webs = st.dictionaries(names, st.tuples(st.booleans(), st.lists(names, max_size=5)), max_size=12)
-
-
-def made(raw: dict[str, tuple[bool, list[str]]]) -> Web:
-    """Names on two hosts; some pages redirect to their first link."""
-    web = {}
-    for name, (is_redirect, targets) in raw.items():
-        found = tuple(url(t, "a.example" if int(t) % 2 else "b.example") for t in targets)
-        answer = Answer(REDIRECT, found[:1]) if is_redirect and found else Answer("ok", found)
-        web[url(name, "a.example" if int(name) % 2 else "b.example")] = answer
-    return web
-
-
-@given(webs, st.integers(1, 12), st.integers(0, 3), st.integers())
-def test_the_set_of_pages_does_not_depend_on_who_answers_first(
-    raw: dict[str, tuple[bool, list[str]]], max_pages: int, max_depth: int, seed: int
-) -> None:
-    web = made(raw)
-    bounds = plan(
-        url("0", "b.example"),
-        max_pages=max_pages,
-        max_depth=max_depth,
-        allowed_domains=("*",),
-        per_host=1,
-    )
-    quiet, shuffled = crawl(web, bounds), crawl(web, bounds, seed)
-    assert sorted(quiet, key=lambda a: a.url) == sorted(shuffled, key=lambda a: a.url)
-    assert len({ask.url for ask in quiet}) == len(quiet) <= max_pages
-
-
-@given(webs, st.integers(1, 12), st.sets(st.integers(0, 11)), st.integers())
-def test_a_crawl_goes_on_from_any_set_of_known_answers(
-    raw: dict[str, tuple[bool, list[str]]], max_pages: int, kept: set[int], seed: int
-) -> None:
-    web = made(raw)
-    bounds = plan(url("0", "b.example"), max_pages=max_pages, allowed_domains=("*",))
-    whole = [ask.url for ask in crawl(web, bounds)]
-    known = {u: web.get(u, Answer("http_4xx", ())) for i, u in enumerate(whole) if i in kept}
-    rest = [ask.url for ask in crawl(web, bounds, seed, known)]
-    assert set(rest).isdisjoint(known)
-    assert {*rest, *known} == set(whole)
 
 
 @pytest.mark.parametrize(

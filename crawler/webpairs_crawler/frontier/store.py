@@ -1,0 +1,347 @@
+"""The frontier on disk: every URL ever met, what is still to do, and the answers' records.
+
+One SQLite file in WAL mode with one writer. `synchronous=NORMAL`: a commit costs no fsync and
+outlives `kill -9`, because the pages are with the kernel then; a power cut may take back the last
+commits, never tear one. A lease is not written: it dies with the process that held it, and that is
+when its URL must be queued again. So what a kill takes away was never on disk.
+
+A URL is found again by a 64-bit hash and then compared itself, so no page is ever taken for seen
+that was not. Hosts are kept by the hash of their name: two that collide share a queue, politely.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from webpairs_core.errors import StorageError
+from webpairs_core.files import disk_errors
+from webpairs_crawler.frontier.plan import (
+    MAX_SITEMAPS_PER_HOST,
+    PAGE,
+    Ask,
+    Kind,
+)
+from webpairs_crawler.web.urls import host_of
+
+FILE_NAME = "frontier.sqlite"
+_VERSION = 1
+_CACHE_KIB = 4096
+_WAL_BYTES = 16 * 2**20
+_READ_RECORDS = 16
+
+_TABLES = """
+CREATE TABLE urls (
+    id INTEGER PRIMARY KEY,
+    hash INTEGER NOT NULL,
+    host INTEGER NOT NULL,
+    url TEXT NOT NULL,
+    kind TEXT NOT NULL,      -- page, sitemap
+    depth INTEGER NOT NULL,
+    hop INTEGER NOT NULL,
+    rank INTEGER NOT NULL,   -- place in its wave (0 in free order)
+    state TEXT NOT NULL,     -- waiting (for its wave), queued, put_back, answered
+    attempts INTEGER NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE INDEX urls_seen ON urls (hash);
+CREATE INDEX urls_waiting ON urls (kind, depth, hop) WHERE state = 'waiting';
+CREATE INDEX urls_queued ON urls (host, depth, rank) WHERE state = 'queued';
+CREATE INDEX urls_put_back ON urls (host) WHERE state = 'put_back';
+CREATE INDEX urls_sitemaps ON urls (host) WHERE kind = 'sitemap';
+CREATE TABLE records (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
+CREATE TABLE progress (
+    crawl_order TEXT NOT NULL,
+    n_answered INTEGER NOT NULL,
+    n_pages_answered INTEGER NOT NULL,
+    n_sitemaps_left_out INTEGER NOT NULL
+)
+"""
+_ADMIT_PAGES = """
+UPDATE urls SET state = 'queued', rank = wave.rank FROM (
+    SELECT id, row_number() OVER (ORDER BY url) AS rank FROM urls
+    WHERE state = 'waiting' AND kind = 'page' AND depth = ? AND hop = ?
+    ORDER BY url LIMIT ?
+) AS wave WHERE urls.id = wave.id
+"""
+_INSERT = (
+    "INSERT INTO urls (hash, host, url, kind, depth, hop, rank, state, attempts, payload) "
+    "VALUES (?, ?, ?, ?, ?, ?, 0, ?, 0, ?)"
+)
+_FIRST_QUEUED = (
+    "SELECT id, url, depth, hop, kind, attempts, payload FROM urls "
+    "WHERE host = ? AND state = 'queued' ORDER BY depth, rank, id LIMIT ?"
+)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A URL and the wave in which it is to be asked for."""
+
+    url: str
+    depth: int
+    hop: int
+    kind: Kind
+    payload: bytes = b""
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What a database holds."""
+
+    n_answered: int
+    n_pages_answered: int
+    n_pages_queued: int
+    n_waiting: int
+    n_sitemaps_left_out: int
+
+
+class UrlStore:
+    """The database. A transaction begins with the first write and ends with `commit`."""
+
+    def __init__(self, folder: Path, order: str) -> None:
+        self._path = folder / FILE_NAME
+        self._first_state = "queued" if order == "free" else "waiting"
+        with disk_errors():
+            folder.mkdir(parents=True, exist_ok=True)
+        with self._errors():
+            self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+            self.is_new = self._open(order)
+
+    def _open(self, order: str) -> bool:
+        run = self._db.execute
+        run("PRAGMA locking_mode = EXCLUSIVE")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = NORMAL")
+        run(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        run(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        run("BEGIN EXCLUSIVE")
+        version = run("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in _TABLES.split(";"):
+                run(statement)
+            run("INSERT INTO progress VALUES (?, 0, 0, 0)", (order,))
+            run(f"PRAGMA user_version = {_VERSION}")
+            return True
+        if version != _VERSION or run("SELECT crawl_order FROM progress").fetchone()[0] != order:
+            raise StorageError(
+                f"{self._path} was begun by another version or with another order: run again with "
+                "--fresh"
+            )
+        run("UPDATE urls SET state = 'queued' WHERE state = 'put_back'")
+        return False
+
+    def counts(self) -> Counts:
+        """What is there now."""
+        [[n_answered, n_pages_answered, n_left_out]] = self._rows(
+            "SELECT n_answered, n_pages_answered, n_sitemaps_left_out FROM progress"
+        )
+        return Counts(
+            n_answered=n_answered,
+            n_pages_answered=n_pages_answered,
+            n_pages_queued=self._number(
+                "SELECT count(*) FROM urls WHERE state = 'queued' AND kind = 'page'"
+            ),
+            n_waiting=self.n_waiting(),
+            n_sitemaps_left_out=n_left_out,
+        )
+
+    def n_waiting(self) -> int:
+        """URLs that wait for their wave."""
+        return self._number("SELECT count(*) FROM urls WHERE state = 'waiting'")
+
+    def add(self, found: Found) -> bool:
+        """Keep a URL; False when it was met before.
+
+        In levels order it waits for its wave. One that waits already moves to the earlier wave of
+        the two, where a sitemap stands before a page: so it is the same whichever came first.
+        """
+        key = url_hash(found.url)
+        for url_id, url, state, *wave in self._rows(
+            "SELECT id, url, state, depth, hop, kind = 'page' FROM urls WHERE hash = ?", (key,)
+        ):
+            if url == found.url:
+                if state == "waiting" and [found.depth, found.hop, found.kind == PAGE] < wave:
+                    self._change(
+                        "UPDATE urls SET depth = ?, hop = ?, kind = ? WHERE id = ?",
+                        (found.depth, found.hop, found.kind, url_id),
+                    )
+                return False
+        host = host_key(host_of(found.url))
+        wanted = (found.kind, found.depth, found.hop, self._first_state, found.payload)
+        self._change(_INSERT, (key, host, found.url, *wanted))
+        return True
+
+    def n_sitemaps(self, host: int) -> int:
+        """Sitemaps of a host that were admitted."""
+        return self._number(
+            "SELECT count(*) FROM urls WHERE host = ? AND kind = 'sitemap' AND state != 'waiting'",
+            (host,),
+        )
+
+    def leave_out_sitemap(self) -> None:
+        """Count a sitemap that is not asked for."""
+        self._change("UPDATE progress SET n_sitemaps_left_out = n_sitemaps_left_out + 1")
+
+    def next_wave(self, kinds: tuple[Kind, ...]) -> tuple[int, int] | None:
+        """Depth and hop of the earliest wave for which a URL of these kinds waits."""
+        first = (
+            "SELECT depth, hop FROM urls WHERE state = 'waiting' AND kind = ? "
+            "ORDER BY depth, hop LIMIT 1"
+        )
+        return min((row for kind in kinds for row in self._rows(first, (kind,))), default=None)
+
+    def admit_pages(self, depth: int, hop: int, n_most: int) -> int:
+        """Queue the pages of a wave, the first so many by URL, and return their number."""
+        return self._change(_ADMIT_PAGES, (depth, hop, n_most)).rowcount
+
+    def admit_sitemaps(self, depth: int, hop: int) -> None:
+        """Queue the sitemaps of a wave, by URL, up to the cap for each host.
+
+        The others are forgotten: a link may still bring them in as pages.
+        """
+        for url_id, host in self._rows(
+            "SELECT id, host FROM urls WHERE state = 'waiting' AND kind = 'sitemap' "
+            "AND depth = ? AND hop = ? ORDER BY url",
+            (depth, hop),
+        ):
+            if self.n_sitemaps(host) < MAX_SITEMAPS_PER_HOST:
+                self._change("UPDATE urls SET state = 'queued' WHERE id = ?", (url_id,))
+            else:
+                self._change("DELETE FROM urls WHERE id = ?", (url_id,))
+                self.leave_out_sitemap()
+
+    def queued_by_host(self) -> list[tuple[int, int]]:
+        """Each host with the number of its queued URLs, in the order of their first ones."""
+        return self._rows(
+            "SELECT host, count(*) FROM urls WHERE state = 'queued' "
+            "GROUP BY host ORDER BY min(depth), min(rank), min(id)"
+        )
+
+    def first_queued(self, host: int, n_most: int) -> list[Ask]:
+        """The first queued URLs of a host, in flight or not."""
+        return [Ask(*row) for row in self._rows(_FIRST_QUEUED, (host, n_most))]
+
+    def ask_of(self, url_id: int) -> Ask:
+        """One URL by its id."""
+        [row] = self._rows(
+            "SELECT id, url, depth, hop, kind, attempts, payload FROM urls WHERE id = ?", (url_id,)
+        )
+        return Ask(*row)
+
+    def put_back(self, url_id: int) -> None:
+        """Take a URL out of its host's queue, to be asked again by its id."""
+        self._change(
+            "UPDATE urls SET state = 'put_back', attempts = attempts + 1 WHERE id = ?", (url_id,)
+        )
+
+    def mark_answered(self, ask: Ask) -> None:
+        """Keep a URL as seen only."""
+        self._change("UPDATE urls SET state = 'answered', payload = x'' WHERE id = ?", (ask.id,))
+        self._change(
+            "UPDATE progress SET n_answered = n_answered + 1, "
+            "n_pages_answered = n_pages_answered + ?",
+            (ask.kind == PAGE,),
+        )
+
+    def add_record(self, data: bytes) -> int:
+        """Keep a record; its number is higher than all before it, dropped ones too."""
+        number = self._change("INSERT INTO records (data) VALUES (?)", (data,)).lastrowid
+        assert number is not None
+        return number
+
+    def records(self) -> Iterator[tuple[int, bytes]]:
+        """All records that are kept, in order."""
+        last = 0
+        read = "SELECT id, data FROM records WHERE id > ? ORDER BY id LIMIT ?"
+        while rows := self._rows(read, (last, _READ_RECORDS)):
+            yield from rows
+            last = rows[-1][0]
+
+    def drop_records(self, up_to: int) -> None:
+        """Forget the records that are committed elsewhere.
+
+        Raises StorageError when so many were never written here: this is not the database that
+        the committed parts came from.
+        """
+        last = self._number(
+            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'records'), 0)"
+        )
+        if last < up_to:
+            raise StorageError(
+                f"{self._path} is lost or older than the pages that are committed: run again with "
+                "--fresh to crawl from the seeds"
+            )
+        self._change("DELETE FROM records WHERE id <= ?", (up_to,))
+
+    def commit(self) -> None:
+        """End the transaction: what was written outlives this process."""
+        if self._db.in_transaction:
+            self._run("COMMIT")
+
+    def sync(self) -> None:
+        """End the transaction and make all of it outlive a power cut."""
+        self.commit()
+        self._rows("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Commit and close the file."""
+        self.commit()
+        with self._errors():
+            self._db.close()
+
+    def _run(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        with self._errors():
+            return self._db.execute(sql, values)
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        with self._errors():
+            return self._db.execute(sql, values).fetchall()
+
+    def _number(self, sql: str, values: tuple[Any, ...] = ()) -> int:
+        number: int = self._rows(sql, values)[0][0]
+        return number
+
+    def _change(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        if not self._db.in_transaction:
+            self._run("BEGIN")
+        return self._run(sql, values)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StorageError(_sentence(error, self._path)) from error
+
+
+def _sentence(error: sqlite3.Error, path: Path) -> str:
+    code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return (
+            f"cannot write {path}: the disk is full or failing; free some space (or choose another "
+            "place with --out) and run the same command again; finished units are kept"
+        )
+    if code == sqlite3.SQLITE_BUSY:
+        return f"{path} is in use: wait for the other run or choose another place with --out"
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        return f"cannot write {path}: choose another place with --out"
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return f"{path} is damaged: run again with --fresh to crawl from the seeds"
+    return f"{path} cannot be used ({error}): run again with --fresh to crawl from the seeds"
+
+
+def url_hash(url: str) -> int:
+    """64 bits of a URL, as SQLite's signed integer."""
+    digest = blake2b(url.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+@lru_cache(maxsize=4096)
+def host_key(host: str) -> int:
+    """64 bits of a host's name."""
+    digest = blake2b(host.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
