@@ -9,7 +9,8 @@ import re
 
 MAX_CHARACTERS = 4096
 """Of one line; a longer one says nothing."""
-LABELS = frozenset("train-ai ai-use search train-genai ai-output ai bots ai-train ai-input".split())
+_AIPREF = frozenset(["train-ai", "ai-use", "search", "train-genai", "ai-output", "ai", "bots"])
+LABELS = _AIPREF | {"ai-train", "ai-input"}
 """AIPREF's categories, those of its earlier drafts, and the two that Content-Signal spells its own
 way. Others are extensions that nobody has defined yet (vocab: must be ignored)."""
 

@@ -211,6 +211,8 @@ class Rules:
                     extras.delay_s = max(delay_s, extras.delay_s or 0.0)
             else:
                 path, text = _path_and_text(value)
+                if field == "content-signal":
+                    text = text.lower()  # AIPREF minds the case, Cloudflare does not say
                 extras.usages.append((Pattern.of(path), (field, text)))
 
 

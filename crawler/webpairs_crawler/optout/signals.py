@@ -43,16 +43,6 @@ FORBIDDING: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),
     "ai-txt": (frozenset(["disallow"]), _NOTHING),
     "trust-txt": (frozenset(["datatrainingallowed=no"]), _NOTHING),
-    "iptc": (
-        frozenset(
-            "dmi-prohibited" + kind
-            for kind in (
-                *("", "-aimltraining", "-genaimltraining", "-exceptsearchengineindexing"),
-                *("-seeconstraint", "-seeembeddedrightsexpr", "-seelinkedrightsexpr"),
-            )
-        ),
-        _NOTHING,
-    ),
     "c2pa": (
         frozenset(
             f"{use}={answer}"
@@ -63,7 +53,8 @@ FORBIDDING: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),
 }
 """By signal, the values (lower case) that forbid the use of an image under `default`, and those
-that do so under `strict` only. `robots` forbids with any value: each is an AI agent kept away.
+that do so under `strict` only. Two are not lists: `robots` forbids with any value, for each is an
+AI agent kept away, and `iptc` with any that begins DMI-PROHIBITED.
 
 default takes what speaks of training or of collecting images; strict takes what asks search engines
 to stay away too (noindex, none, search=n). Recorded only, under any policy: nofollow, noarchive,
@@ -159,10 +150,10 @@ def forbids(signals: Iterable[str], policy: OptoutPolicy) -> bool:
     for written in seen:
         name, _, rest = written.partition(":")
         value, _, where = rest.rpartition("@")
-        if name == "robots":
+        lower = value.lower()
+        if name == "robots" or (name == "iptc" and lower.startswith("dmi-prohibited")):
             return True
         by_default, when_strict = FORBIDDING.get(name, (_NOTHING, _NOTHING))
-        lower = value.lower()
         if lower in by_default or (policy == "strict" and lower in when_strict):
             # TDMRep: the file speaks only where the response itself does not.
             if name == "tdmrep" and f"tdm-reservation:0@{where}" in seen:
