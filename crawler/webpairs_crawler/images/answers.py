@@ -23,7 +23,7 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     etag: str = ""
     last_modified: str = ""
     optout: tuple[str, ...] = ()
-    """Signals in the answer's headers, each `signal:value@image`."""
+    """Signals of the sites on the way and in the answer's headers, each `signal:value@image`."""
     data: bytes = b""
     """The body, after Content-Encoding; empty unless the outcome is ok."""
     wait_s: float = 0.0

@@ -42,8 +42,7 @@ async def read_image(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 
 async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """The first `max_bytes` of a text and at most one packet more. Raises BodyRefused: slow,
-    protocol."""
+    """The first `max_bytes` of a text, however long it is. Raises BodyRefused: slow, protocol."""
     body = bytearray()
 
     def take(chunk: bytes) -> bool:
@@ -52,7 +51,13 @@ async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
     await _drain(response, take)
     coding = response.headers.get("Content-Encoding", "").strip().lower()
-    return _decoded(bytes(body), coding, 4 * max_bytes)
+    inflater = _inflater(bytes(body[:1]), coding)
+    if inflater is None:
+        return bytes(body[:max_bytes])
+    try:
+        return inflater.decompress(body, max_bytes)
+    except zlib.error:
+        raise BodyRefused(Outcome.PROTOCOL) from None
 
 
 async def _drain(response: aiohttp.ClientResponse, take: Callable[[bytes], bool]) -> None:
@@ -77,12 +82,10 @@ def _must_be_image(head: bytes | bytearray) -> None:
 
 
 def _decoded(body: bytes, coding: str, max_bytes: int) -> bytes:
-    """Undo gzip and deflate, which we did not ask for, but some servers send. Others stay as they
-    are: they will not look like an image."""
-    if coding not in ("gzip", "x-gzip", "deflate"):
+    """The body without its Content-Encoding. Raises BodyRefused: protocol, too_large."""
+    inflater = _inflater(body[:1], coding)
+    if inflater is None:
         return body
-    is_wrapped = coding != "deflate" or body[:1] == b"\x78"  # else deflate without its zlib header
-    inflater = zlib.decompressobj(zlib.MAX_WBITS | 32 if is_wrapped else -zlib.MAX_WBITS)
     try:
         data = inflater.decompress(body, max_bytes + 1)
     except zlib.error:
@@ -92,3 +95,12 @@ def _decoded(body: bytes, coding: str, max_bytes: int) -> bytes:
     if not inflater.eof:
         raise BodyRefused(Outcome.PROTOCOL)
     return data
+
+
+def _inflater(first: bytes, coding: str) -> "zlib._Decompress | None":
+    """Undoes gzip and deflate, which we did not ask for, but some servers send. Others stay as they
+    are: they will not look like an image."""
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        return None
+    is_wrapped = coding != "deflate" or first == b"\x78"  # else deflate without its zlib header
+    return zlib.decompressobj(zlib.MAX_WBITS | 32 if is_wrapped else -zlib.MAX_WBITS)

@@ -17,10 +17,10 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Self
-from weakref import WeakValueDictionary
+from typing import Literal, Self
 
 import aiohttp
+import msgspec
 from aiohttp import AddrInfoType
 from msgspec.structs import replace
 from yarl import URL
@@ -36,10 +36,10 @@ from webpairs_crawler.images.answers import (
     retry_after_s,
 )
 from webpairs_crawler.images.bodies import read_image, read_start
+from webpairs_crawler.images.hosts import CRAWL_DELAY_CEILING_S, Host, Hosts
 from webpairs_crawler.options import CrawlSection, FetchSection
-from webpairs_crawler.optout import robots
-from webpairs_crawler.optout.robots import Rules
 from webpairs_crawler.optout.signals import forbids, signals_from_headers
+from webpairs_crawler.optout.site import SiteAnswer, Sites, Where
 from webpairs_crawler.web import urls
 from webpairs_crawler.web.guard import make_guard
 
@@ -48,32 +48,34 @@ RETRY_AFTER_CEILING_S = 60.0
 """A host that asks for a longer pause is not asked again in this run of the URL."""
 _FIRST_PAUSE_S = 0.5
 """Before the first repeat; doubled before each further one."""
-_RULES_LIVE_S = 24 * 3600.0
-"""RFC 9309 §2.4: a robots.txt is not used for more than a day."""
-_FAILURES_LIVE_S = 600.0
-"""A dead host is asked again after this; until then its images share its outcome."""
-_MAX_ORIGINS = 10_000
 _DNS_THREADS = 32
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADER_CHARACTERS = 500
 
 
-class _Host:
-    """The politeness of one host name."""
+class _Errand(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted of a URL."""
 
-    def __init__(self, slots: int) -> None:
-        self.slots = asyncio.Semaphore(slots)
-        self.not_before = 0.0
-        """Monotonic seconds: a Retry-After pauses the whole host."""
+    where: Where | None
+    """None: a file that says what may be fetched, which needs nobody's leave itself."""
+    method: Literal["GET", "HEAD"] = "GET"
+    max_bytes: int = 0
+    """Of the body; 0: the headers are enough."""
+
+    @property
+    def accept(self) -> str:
+        """The Accept header."""
+        if self.where == "image":
+            return "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8"
+        return "*/*"
 
 
-class _Origin:
-    """The cached robots.txt of one scheme, host and port; an Outcome when it could not be had."""
+class _Leave(msgspec.Struct, frozen=True, kw_only=True):
+    """What a site says of one of its URLs."""
 
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.rules: Rules | Outcome = Outcome.DNS
-        self.good_until = 0.0
+    refused: Outcome | None = None
+    signals: tuple[str, ...] = ()
+    delay_s: float = 0.0
 
 
 class Fetcher:
@@ -83,8 +85,8 @@ class Fetcher:
         self._crawl = crawl
         self._fetch = fetch
         self._guard = make_guard(crawl.private_networks)
-        self._hosts: WeakValueDictionary[str, _Host] = WeakValueDictionary()
-        self._origins: dict[str, _Origin] = {}
+        self._hosts = Hosts(fetch.per_host)
+        self._sites = Sites(self._site_file, crawl)
         self._places = asyncio.Semaphore(fetch.concurrency)
 
     async def __aenter__(self) -> Self:
@@ -102,7 +104,6 @@ class Fetcher:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             headers={
                 "User-Agent": self._crawl.agent,
-                "Accept": "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8",
                 "Accept-Encoding": "identity",
             },
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -125,17 +126,48 @@ class Fetcher:
 
         Never raises for what the web does: see `Fetched.outcome`.
         """
+        errand = _Errand(where="image", max_bytes=self._fetch.max_bytes)
         async with AsyncExitStack() as hand:
             clean = urls.canonical(url)
             if clean is None:
                 yield Fetched(outcome=Outcome.BAD_URL, final_url=url)
             else:
-                yield await self._retried(clean, hand, is_robots=False)
+                yield await self._retried(clean, hand, errand)
 
-    async def _retried(self, url: str, hand: AsyncExitStack, *, is_robots: bool) -> Fetched:
+    async def ask(self, url: str, where: Where) -> Fetched:
+        """What a URL answers now, without its body: outcome, status, opt-out signals.
+
+        HEAD first; GET, whose body is left unread, where HEAD gets no good answer: too many
+        servers do not know it. Never raises for what the web does.
+        """
+        clean = urls.canonical(url)
+        if clean is None:
+            return Fetched(outcome=Outcome.BAD_URL, final_url=url)
+        async with AsyncExitStack() as hand:
+            answer = await self._attempt(clean, hand, _Errand(where=where, method="HEAD"))
+        if not answer.attempts or answer.outcome in (Outcome.OK, Outcome.OPTED_OUT):
+            return answer
+        async with AsyncExitStack() as hand:
+            return await self._retried(clean, hand, _Errand(where=where))
+
+    async def _site_file(self, url: str, max_bytes: int) -> SiteAnswer | Outcome:
+        """A site's robots.txt or another file of that kind, for `Sites`."""
+        async with AsyncExitStack() as hand:
+            got = await self._retried(url, hand, _Errand(where=None, max_bytes=max_bytes))
+        match got.outcome:
+            case Outcome.OK | Outcome.HTTP_4XX | Outcome.HTTP_5XX:
+                return SiteAnswer(got.http_status, got.data)
+            case Outcome.TOO_MANY_REDIRECTS | Outcome.BAD_URL:
+                return got.outcome
+            case _ if urls.origin_of(got.final_url) == urls.origin_of(url):
+                return got.outcome  # the images would fail likewise: say how, not "robots"
+            case _:
+                return Outcome.ROBOTS
+
+    async def _retried(self, url: str, hand: AsyncExitStack, errand: _Errand) -> Fetched:
         pause_s = _FIRST_PAUSE_S
         for repeats_left in range(self._fetch.retries, -1, -1):
-            fetched = await self._attempt(url, hand, is_robots=is_robots)
+            fetched = await self._attempt(url, hand, errand)
             attempts = self._fetch.retries - repeats_left + (1 if fetched.attempts else 0)
             fetched = replace(fetched, attempts=attempts)
             is_over = not fetched.attempts or fetched.wait_s > RETRY_AFTER_CEILING_S
@@ -146,33 +178,45 @@ class Fetcher:
             pause_s *= 2
         return fetched
 
-    async def _attempt(self, url: str, hand: AsyncExitStack, *, is_robots: bool) -> Fetched:
+    async def _attempt(self, url: str, hand: AsyncExitStack, errand: _Errand) -> Fetched:
         """Ask once and follow redirects. `hand` holds a place when this returns, if it asked."""
         used_s = 0.0
+        signals: set[str] = set()
         for hop in range(MAX_REDIRECTS + 1):
-            if not is_robots and (refused := await self._refused(url)) is not None:
-                return Fetched(outcome=refused, final_url=url, attempts=min(hop, 1))
-            host = self._host(url)
+            leave = await self._leave(url, errand.where)
+            signals.update(leave.signals)
+            if leave.refused is not None:
+                seen = tuple(sorted(signals))
+                return Fetched(
+                    outcome=leave.refused, final_url=url, optout=seen, attempts=min(hop, 1)
+                )
+            host = self._hosts.of(url)
             async with host.slots:
-                await asyncio.sleep(max(0.0, host.not_before - time.monotonic()))
+                await host.turn(leave.delay_s)
                 await hand.enter_async_context(self._places)
                 began = time.monotonic()
                 try:
                     async with asyncio.timeout(max(0.0, self._fetch.timeout_s - used_s)):
-                        answer = await self._ask(url, host, is_robots=is_robots)
+                        answer = await self._ask(url, host, errand)
                 except FAILURES as error:
                     answer = Fetched(outcome=outcome_of_error(error))
                 used_s += time.monotonic() - began
             if isinstance(answer, Fetched):
                 ms = round(used_s * 1000)
-                return replace(answer, final_url=url, fetch_ms=ms, attempts=1)
+                seen = tuple(sorted({*signals, *answer.optout}))
+                return replace(answer, final_url=url, fetch_ms=ms, attempts=1, optout=seen)
             url = answer
             await hand.aclose()
         return Fetched(outcome=Outcome.TOO_MANY_REDIRECTS, final_url=url, attempts=1)
 
-    async def _ask(self, url: str, host: _Host, *, is_robots: bool) -> Fetched | str:
+    async def _ask(self, url: str, host: Host, errand: _Errand) -> Fetched | str:
         """One request: what came of it, or the URL that it redirects to."""
-        async with self._session.get(URL(url, encoded=True), allow_redirects=False) as response:
+        async with self._session.request(
+            errand.method,
+            URL(url, encoded=True),
+            allow_redirects=False,
+            headers={"Accept": errand.accept},
+        ) as response:
             headers = response.headers
             location = headers.get("Location")
             if response.status in _REDIRECTS and location is not None:
@@ -180,7 +224,7 @@ class Fetcher:
                 return target or Fetched(outcome=Outcome.BAD_URL, http_status=response.status)
             wait_s = retry_after_s(headers.get("Retry-After"))
             if response.status in (429, 503):
-                host.not_before = time.monotonic() + min(wait_s, RETRY_AFTER_CEILING_S)
+                host.pause(min(wait_s, RETRY_AFTER_CEILING_S))
             fetched = Fetched(
                 outcome=outcome_of_status(response.status),
                 http_status=response.status,
@@ -191,52 +235,38 @@ class Fetcher:
             )
             if fetched.outcome is not Outcome.OK:
                 return fetched
-            if is_robots:
-                return replace(fetched, data=await read_start(response, robots.MAX_BYTES))
-            signals = signals_from_headers(headers.items(), "image", self._crawl.agent)
-            fetched = replace(fetched, optout=signals)
-            if forbids(signals, self._crawl.optout):
-                return replace(fetched, outcome=Outcome.OPTED_OUT)
-            try:
-                return replace(fetched, data=await read_image(response, self._fetch.max_bytes))
-            except FAILURES as error:
-                return replace(fetched, outcome=outcome_of_error(error))
+            return await self._read(response, fetched, errand)
 
-    async def _refused(self, url: str) -> Outcome | None:
-        """Why robots.txt keeps us from this URL, if it does."""
-        origin = urls.origin_of(url)
-        if origin not in self._origins and len(self._origins) >= _MAX_ORIGINS:
-            del self._origins[next(iter(self._origins))]
-        entry = self._origins.setdefault(origin, _Origin())
-        async with entry.lock:
-            if entry.good_until <= time.monotonic():
-                entry.rules = await self._load_rules(origin)
-                is_failure = isinstance(entry.rules, Outcome)
-                live_s = _FAILURES_LIVE_S if is_failure else _RULES_LIVE_S
-                entry.good_until = time.monotonic() + live_s
-        if isinstance(entry.rules, Outcome):
-            return entry.rules
-        return None if entry.rules.allows(self._crawl.agent, url) else Outcome.ROBOTS
+    async def _read(
+        self, response: aiohttp.ClientResponse, fetched: Fetched, errand: _Errand
+    ) -> Fetched:
+        """What a good answer says, with as much of its body as is wanted."""
+        if errand.where is None:
+            return replace(fetched, data=await read_start(response, errand.max_bytes))
+        agent = self._crawl.agent
+        signals = signals_from_headers(response.headers.items(), errand.where, agent)
+        fetched = replace(fetched, optout=signals)
+        if forbids(signals, self._crawl.optout):
+            return replace(fetched, outcome=Outcome.OPTED_OUT)
+        if not errand.max_bytes:
+            return fetched
+        try:
+            return replace(fetched, data=await read_image(response, errand.max_bytes))
+        except FAILURES as error:
+            return replace(fetched, outcome=outcome_of_error(error))
 
-    async def _load_rules(self, origin: str) -> Rules | Outcome:
-        async with AsyncExitStack() as hand:
-            got = await self._retried(f"{origin}/robots.txt", hand, is_robots=True)
-        match got.outcome:
-            case Outcome.OK | Outcome.HTTP_4XX | Outcome.HTTP_5XX:
-                return Rules.from_response(got.http_status, got.data)
-            case Outcome.TOO_MANY_REDIRECTS | Outcome.BAD_URL:
-                return Rules.from_response(404, b"")  # RFC 9309 §2.3.1.2: as if it were absent
-            case _ if urls.origin_of(got.final_url) == origin:
-                return got.outcome  # the images would fail likewise: say how, not "robots"
-            case _:
-                return Outcome.ROBOTS
-
-    def _host(self, url: str) -> _Host:
-        name = urls.host_of(url)
-        host = self._hosts.get(name)
-        if host is None:
-            host = self._hosts[name] = _Host(self._fetch.per_host)
-        return host
+    async def _leave(self, url: str, where: Where | None) -> _Leave:
+        """What the URL's site says before it is asked for."""
+        if where is None:
+            return _Leave()
+        site = await self._sites.of(url)
+        if isinstance(site, Outcome):
+            return _Leave(refused=site)
+        return _Leave(
+            refused=site.refusal(url, where),
+            signals=site.signals(url, where),
+            delay_s=min(site.crawl_delay_s or 0.0, CRAWL_DELAY_CEILING_S),
+        )
 
     def _make_socket(self, address: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, peer = address
