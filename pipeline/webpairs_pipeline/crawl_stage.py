@@ -17,9 +17,10 @@ from webpairs_core.errors import CrawlError, NothingLeft, RecipeError, WebpairsE
 from webpairs_core.funnel import merge
 from webpairs_core.ledger import Commit, Stage
 from webpairs_core.progress import Progress
-from webpairs_crawler.frontier.frontier import CrawlPlan
+from webpairs_crawler.frontier.plan import CrawlPlan
 from webpairs_crawler.live.page_parts import PageRow, committed_pages
-from webpairs_crawler.live.spider import CrawlJob, CrawlProgress, crawl_pages
+from webpairs_crawler.live.progress import CrawlProgress
+from webpairs_crawler.live.spider import CrawlJob, crawl_pages
 from webpairs_crawler.options import CrawlSection
 from webpairs_crawler.web.guard import make_guard
 from webpairs_crawler.web.urls import canonical
@@ -105,6 +106,10 @@ def _plan(run: Run, seeds: tuple[str, ...]) -> CrawlPlan:
         max_depth=section.max_depth,
         allowed_domains=section.allowed_domains,
         per_host=section.per_host,
+        order=section.order,
+        delay_s=section.delay_s,
+        autothrottle=section.autothrottle,
+        retries=section.retries,
     )
 
 
@@ -153,8 +158,7 @@ def _follow(channel: Connection) -> None:
                 return
             if isinstance(message, BaseException):
                 raise message
-            note = f"{message.n_pairs:,} pairs, {message.n_queued:,} queued"
-            progress.add(message.n_pages - shown.n_pages, note)
+            progress.add(message.n_pages - shown.n_pages, message.note)
             shown = message
 
 

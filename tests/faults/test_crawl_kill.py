@@ -16,7 +16,7 @@ from command import ROOT, WEBPAIRS, webpairs
 from hostile_web import Answer, HostileWeb, Request, answer
 from webpairs_core.ledger import Ledger
 from webpairs_core.schema import PAGES, PAIRS, read_table
-from webpairs_crawler.frontier.frontier import CrawlPlan
+from webpairs_crawler.frontier.plan import CrawlPlan
 from webpairs_crawler.live.page_parts import committed_pages
 from webpairs_crawler.live.spider import CrawlJob
 from webpairs_crawler.options import CrawlSection

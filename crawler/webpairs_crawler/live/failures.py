@@ -1,10 +1,13 @@
-"""From what Scrapy and Twisted raise to outcomes: the one table of both."""
+"""From what Scrapy and Twisted raise to outcomes: the one table of both; and what may heal."""
 
 import logging
 import zlib
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from OpenSSL import SSL
 from scrapy import exceptions as scrapy_errors
+from scrapy.utils import _compression as codecs
 from service_identity import VerificationError
 from twisted.internet import error as twisted_errors
 from twisted.web.client import ResponseFailed
@@ -34,17 +37,38 @@ _OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
     (EOFError, Outcome.PROTOCOL),
     (ValueError, Outcome.PROTOCOL),
     (zlib.error, Outcome.PROTOCOL),
+    (codecs.brotli.error, Outcome.PROTOCOL),
+    (codecs.zstd.ZstdError, Outcome.PROTOCOL),
 )
 NETWORK_ERRORS = tuple(kind for kind, _ in _OUTCOMES)
 """What a request may end with that is no bug of ours."""
+
+_CAN_HEAL = frozenset(
+    [Outcome.DNS, Outcome.CONNECT, Outcome.TIMEOUT, Outcome.PROTOCOL, Outcome.HTTP_5XX]
+)
+_TOO_MANY_REQUESTS = 429
+_FIRST_PAUSE_S = 0.5
+_MAX_PAUSE_S = 60.0
+MAX_RETRY_AFTER_S = 600.0
+"""A longer Retry-After is cut: one host must not hold up a crawl for hours."""
+
+
+class KeptAway(scrapy_errors.IgnoreRequest):  # type: ignore[misc]
+    """Our own refusal to ask for a page, with its outcome."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.value)
+        self.outcome = outcome
 
 
 def outcome_of(error: BaseException, host: str) -> Outcome:
     """What became of a request to `host` that ended with this error.
 
-    An error that is not in the table is the peer's doing too (decoders have errors of their own):
-    `protocol`, with a line in the log.
+    An error that carries its outcome says so itself (`KeptAway`). One that is not in the table is
+    the peer's doing too (decoders have errors of their own): `protocol`, with a line in the log.
     """
+    if isinstance(error, KeptAway):
+        return error.outcome
     if isinstance(error, scrapy_errors.CannotResolveHostError) and host in GuardedResolver.refused:
         return Outcome.REFUSED_PRIVATE
     if isinstance(error.__cause__, ResponseFailed) and _is_tls(error.__cause__):
@@ -54,6 +78,39 @@ def outcome_of(error: BaseException, host: str) -> Outcome:
             return outcome
     log.warning("a page of %s: %s: %s", host, type(error).__name__, error)
     return Outcome.PROTOCOL
+
+
+def outcome_of_status(status: int) -> Outcome | None:
+    """The outcome of an answer with an error status; None for others."""
+    if status < 400:
+        return None
+    return Outcome.HTTP_4XX if status < 500 else Outcome.HTTP_5XX
+
+
+def can_heal(outcome: Outcome | None, status: int = 0) -> bool:
+    """Whether the same request may end better a little later."""
+    return outcome in _CAN_HEAL or status == _TOO_MANY_REQUESTS or status >= 500
+
+
+def pause_before(attempt: int) -> float:
+    """Seconds to wait before the `attempt`-th repeat (1, 2, ...): doubling."""
+    return float(min(_FIRST_PAUSE_S * 2 ** (attempt - 1), _MAX_PAUSE_S))
+
+
+def retry_after_s(value: str) -> float:
+    """Seconds that a Retry-After header asks for (RFC 9110 §10.2.3), at most
+    `MAX_RETRY_AFTER_S`; 0 when it is absent or makes no sense."""
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value[:9]), MAX_RETRY_AFTER_S)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    seconds = (moment - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
 
 
 def _is_tls(error: ResponseFailed) -> bool:

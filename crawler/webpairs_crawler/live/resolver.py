@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 from scrapy.resolver import CachingHostnameResolver, HostResolution
+from twisted.internet._resolver import GAIResolver
 from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
 from zope.interface import implementer  # type: ignore[import-untyped]
 
+from webpairs_crawler.live.settings_of import section_of
 from webpairs_crawler.web.guard import Guard, make_guard
-
-PRIVATE_NETWORKS = "WEBPAIRS_PRIVATE_NETWORKS"
-"""The Scrapy setting that opens private networks."""
 
 
 class GuardedResolver(CachingHostnameResolver):  # type: ignore[misc]
@@ -28,7 +27,9 @@ class GuardedResolver(CachingHostnameResolver):  # type: ignore[misc]
     def from_crawler(cls, crawler: Any, reactor: Any) -> Self:
         """Scrapy's way of making a component."""
         resolver: Self = super().from_crawler(crawler, reactor)
-        resolver.guard = make_guard(crawler.settings.getlist(PRIVATE_NETWORKS))
+        # Not the reactor's present one: Scrapy may have put its own there, which knows IPv4 only.
+        resolver.original_resolver = GAIResolver(reactor, reactor.getThreadPool)
+        resolver.guard = make_guard(section_of(crawler.settings).private_networks)
         return resolver
 
     def resolveHostName(  # noqa: N802 - Twisted's name

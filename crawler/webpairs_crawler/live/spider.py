@@ -1,25 +1,17 @@
-"""The Scrapy spider: pages go in, committed parts of pages and pairs come out.
-
-Scrapy brings the HTTP client, the retries and the slots for each host. Order, robots.txt, addresses
-and storage are ours: its scheduler loses pages when the process is killed, and its order depends on
-time. Runs in a process of its own (`crawl_pages`), because a reactor can be started only once.
-"""
+"""The live crawl: a Scrapy spider of the add-on's, in a process of its own."""
 
 import logging
 import os
 import signal
-import time
 import traceback
-from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from http import HTTPStatus
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
 import msgspec
 import scrapy
 from scrapy import signals
-from scrapy.core.scheduler import BaseScheduler
 from scrapy.crawler import AsyncCrawlerProcess, Crawler
 from scrapy.exceptions import StopDownload
 from scrapy.http import Headers, Request, Response
@@ -28,27 +20,27 @@ from webpairs_core.errors import WebpairsError
 from webpairs_core.ledger import Stage
 from webpairs_core.process import die_with_parent
 from webpairs_core.records import Outcome, TextSource
-from webpairs_crawler.frontier.frontier import (
-    MAX_REDIRECTS,
-    REDIRECT,
-    Answer,
-    Ask,
-    CrawlPlan,
-    Frontier,
-)
-from webpairs_crawler.live.failures import outcome_of
-from webpairs_crawler.live.page_parts import PageParts, PageRow, committed_pages
-from webpairs_crawler.live.robots_gate import IS_ROBOTS, RobotsRefused
+from webpairs_crawler.archive.writer import Exchange
+from webpairs_crawler.frontier.frontier import Frontier
+from webpairs_crawler.frontier.plan import MAX_REDIRECTS, REDIRECT, SITEMAP, Answer, Ask, CrawlPlan
+from webpairs_crawler.live.addon import source_of
+from webpairs_crawler.live.failures import outcome_of, outcome_of_status
+from webpairs_crawler.live.marks import ASK, is_site_file
+from webpairs_crawler.live.page_parts import PageParts, PageRecord, PageRow, packed
+from webpairs_crawler.live.politeness import site_sitemaps
+from webpairs_crawler.live.progress import Tally
 from webpairs_crawler.live.scrapy_settings import scrapy_settings
 from webpairs_crawler.options import CrawlSection
 from webpairs_crawler.page.extract import Page, PageSource, read_page
+from webpairs_crawler.page.sitemap import read_sitemap
 from webpairs_crawler.web.urls import host_of, join
 
 log = logging.getLogger(__name__)
 
 NOT_HTML = "not_html"
+READ_SITEMAP = "sitemap"
+"""The outcome of a sitemap that was read: it is no page, and counts as none."""
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
-_REPORT_EVERY_S = 0.5
 _SHORT_BYTES = 65_536
 
 
@@ -58,14 +50,6 @@ class CrawlJob(msgspec.Struct, frozen=True, kw_only=True):
     section: CrawlSection
     plan: CrawlPlan
     stage: Stage
-
-
-class CrawlProgress(msgspec.Struct, frozen=True):
-    """What the crawling process tells while it works."""
-
-    n_pages: int
-    n_pairs: int
-    n_queued: int
 
 
 def crawl_pages(job: CrawlJob, channel: Connection) -> None:
@@ -85,47 +69,64 @@ def crawl_pages(job: CrawlJob, channel: Connection) -> None:
     work.finish()
 
 
+class _Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one ask."""
+
+    ask: Ask
+    outcome: str
+    page: Page
+    status: int = 0
+    sitemaps: tuple[str, ...] = ()
+    exchange: Exchange | None = None
+    """What to keep as WARC."""
+
+
 class _Work:
-    """The state of one crawl, shared by scheduler and spider."""
+    """The state of one crawl: its frontier, its parts, and the channel to who started it."""
 
     def __init__(self, job: CrawlJob, channel: Connection) -> None:
-        known = {row.url: Answer(row.outcome, row.links) for row in committed_pages(job.stage)}
         self.section = job.section
-        self.frontier = Frontier(job.plan, known)
-        self._parts = PageParts(job.stage, job.section.pages_per_part)
         self._channel = channel
-        self._n_pages = self._n_pairs = 0
-        self._reported = 0.0
+        try:
+            self.frontier = Frontier(job.stage.work / "frontier", job.plan)
+            self._parts = PageParts(job.stage, self.frontier, job.section.pages_per_part)
+            self._parts.commit_if_full()
+        except WebpairsError as error:
+            self.abort(error)
+        self._tally = Tally(self.frontier)
 
-    def record(self, ask: Ask, outcome: str, status: int, page: Page) -> None:
-        """Keep a page and go on from it."""
+    def packed(self, finding: _Finding) -> bytes:
+        """The record of a finding; its exchange lies in the WARC file before."""
+        page, ask = finding.page, finding.ask
+        length = self._parts.keep(finding.exchange) if finding.exchange else 0
         row = PageRow(
             url=ask.url,
             depth=ask.depth,
-            outcome=outcome,
-            http_status=status,
+            outcome=finding.outcome,
+            http_status=finding.status,
             n_images=page.n_images,
             n_pairs=len(page.pairs),
             unpaired=page.unpaired,
             links=page.links,
             optout=page.optout,
         )
-        self._parts.add(row, page.pairs)
-        self.frontier.answer(ask.url, Answer(outcome, page.links))
-        self._n_pages += 1
-        self._n_pairs += len(page.pairs)
-        now = time.monotonic()
-        if now - self._reported > _REPORT_EVERY_S:
-            self._reported = now
-            self._channel.send(CrawlProgress(self._n_pages, self._n_pairs, self.frontier.n_queued))
+        return packed(PageRecord(row=row, pairs=page.pairs, warc_length=length))
+
+    def count(self, finding: _Finding) -> None:
+        """A finding lies in the frontier: commit a part when it is full, tell how it goes."""
+        self._parts.count()
+        progress = self._tally.count(finding.outcome, len(finding.page.pairs))
+        if progress is not None:
+            self._channel.send(progress)
 
     def finish(self) -> None:
         """Commit the last part and say that the crawl is done."""
         try:
             self._parts.commit()
+            self.frontier.close()
         except WebpairsError as error:
             self.abort(error)
-        self._channel.send(CrawlProgress(self._n_pages, self._n_pairs, 0))
+        self._channel.send(self._tally.progress)
         self._channel.send(None)
 
     def interrupt(self) -> None:
@@ -142,33 +143,6 @@ class _Work:
         os._exit(1)
 
 
-class FrontierScheduler(BaseScheduler):  # type: ignore[misc]
-    """Lets the engine ask the frontier. Retries come back through `enqueue_request`."""
-
-    def __init__(self) -> None:
-        self._retries: deque[Request] = deque()
-
-    def open(self, spider: "PageSpider") -> None:
-        """Called by the engine."""
-        self._spider = spider
-
-    def has_pending_requests(self) -> bool:
-        """False only when the whole crawl is answered: then Scrapy closes the spider."""
-        return bool(self._retries) or not self._spider.work.frontier.is_finished
-
-    def enqueue_request(self, request: Request) -> bool:
-        """Take back a request that is to be repeated."""
-        self._retries.append(request)
-        return True
-
-    def next_request(self) -> Request | None:
-        """The next page request, if one may be sent now."""
-        if self._retries:
-            return self._retries.popleft()
-        ask = self._spider.work.frontier.next_ask()
-        return None if ask is None else self._spider.request(ask)
-
-
 class PageSpider(scrapy.Spider):  # type: ignore[misc]
     """Turns responses into pages."""
 
@@ -183,6 +157,11 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
         crawler.signals.connect(spider.on_headers, signals.headers_received)
         return spider
 
+    @property
+    def frontier(self) -> Frontier:
+        """The scheduler asks this one."""
+        return self.work.frontier
+
     async def start(self) -> AsyncIterator[Request]:
         """Nothing: the frontier holds the seeds."""
         requests: tuple[Request, ...] = ()
@@ -195,7 +174,6 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
             ask.url,
             callback=self.on_response,
             errback=self.on_failure,
-            cb_kwargs={"ask": ask},
             meta={"verbatim_url": True},
         )
 
@@ -205,66 +183,93 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
         A short body is let through: to read it is cheaper than to lose the connection.
         """
         kind = headers.get("Content-Type", b"").decode("latin-1")
-        if not kind or _is_html_type(kind) or request.meta.get(IS_ROBOTS):
+        if not kind or _is_html_type(kind) or is_site_file(request):
+            return
+        if request.meta[ASK].kind == SITEMAP:
             return
         if not isinstance(body_length, int) or body_length > _SHORT_BYTES:
             raise StopDownload(fail=False)
 
-    def on_response(self, response: Response, ask: Ask) -> Iterator[Request]:
-        """Read a page, then ask for the next one."""
-        self._read(response, ask)
-        yield from self._next()
+    def on_response(self, response: Response) -> None:
+        """Read an answer."""
+        ask: Ask = response.meta[ASK]
+        finding = self._found(response, ask)
+        if self.work.section.warc_out and "download_stopped" not in response.flags:
+            source = source_of(response, ())
+            finding = msgspec.structs.replace(finding, exchange=_exchange(response, source))
+        self._answer(response.request, finding)
 
-    def _next(self) -> Iterator[Request]:
-        # The engine asked the scheduler before this answer was known, and the answer may have begun
-        # a new wave: without a request from here it would look again only at its 5 s heartbeat.
-        ask = self.work.frontier.next_ask()
-        if ask is not None:
-            yield self.request(ask)
-
-    def _read(self, response: Response, ask: Ask) -> None:
-        status = response.status
-        if 300 <= status < 400:
-            self._on_redirect(response, ask)
-        elif status >= 400:
-            outcome = Outcome.HTTP_4XX if status < 500 else Outcome.HTTP_5XX
-            self.work.record(ask, outcome, status, Page(url=ask.url))
-        elif not _is_html(response):
-            self.work.record(ask, NOT_HTML, status, Page(url=ask.url))
-        else:
-            source = PageSource(
-                url=ask.url,
-                headers=tuple(_header_pairs(response.headers)),
-                texts=tuple(TextSource(text) for text in self.work.section.texts),
-                agent=self.work.section.agent,
-                fetched_at=datetime.now(UTC),
-            )
-            self.work.record(ask, Outcome.OK, status, read_page(response.body, source))
-
-    def _on_redirect(self, response: Response, ask: Ask) -> None:
-        location = response.headers.get("Location", b"").decode("utf-8", "replace")
-        target = join(ask.url, location) if location else None
-        if target is None:
-            self.work.record(ask, Outcome.PROTOCOL, response.status, Page(url=ask.url))
-        elif ask.hop == MAX_REDIRECTS:
-            page = Page(url=ask.url)
-            self.work.record(ask, Outcome.TOO_MANY_REDIRECTS, response.status, page)
-        else:
-            page = Page(url=ask.url, links=(target,))
-            self.work.record(ask, REDIRECT, response.status, page)
-
-    def on_failure(self, failure: Any) -> Iterator[Request]:
-        """Record what kept a page away, then ask for the next one."""
-        ask: Ask = failure.request.cb_kwargs["ask"]
-        host = host_of(ask.url).strip("[]")
-        is_refused = failure.check(RobotsRefused)
-        outcome = Outcome.ROBOTS if is_refused else outcome_of(failure.value, host)
-        self.work.record(ask, outcome, 0, Page(url=ask.url))
-        yield from self._next()
+    def on_failure(self, failure: Any) -> None:
+        """Record what kept a page away."""
+        ask: Ask = failure.request.meta[ASK]
+        outcome = outcome_of(failure.value, host_of(ask.url).strip("[]"))
+        finding = _Finding(ask=ask, outcome=outcome, page=Page(url=ask.url))
+        self._answer(failure.request, finding)
 
     def on_error(self, failure: Any) -> None:
         """Called for what our own code raised: Scrapy would log it and go on with a page lost."""
         self.work.abort(failure.value)
+
+    def _answer(self, request: Request, finding: _Finding) -> None:
+        ask, page = finding.ask, finding.page
+        sitemaps = finding.sitemaps
+        if self.work.section.sitemaps and ask.kind != SITEMAP and ask.depth == 0:
+            sitemaps = site_sitemaps(request)
+        answer = Answer(finding.outcome, page.links, sitemaps, self.work.packed(finding))
+        self.crawler.engine.scheduler.answer(ask, answer)
+        self.work.count(finding)
+
+    def _found(self, response: Response, ask: Ask) -> _Finding:
+        status = response.status
+        if 300 <= status < 400:
+            return _redirected(response, ask)
+        failed = outcome_of_status(status)
+        if failed is not None:
+            return _Finding(ask=ask, outcome=failed, page=Page(url=ask.url), status=status)
+        texts = tuple(TextSource(text) for text in self.work.section.texts)
+        source = msgspec.structs.replace(source_of(response, texts), url=ask.url)
+        if ask.kind == SITEMAP:
+            sitemap = read_sitemap(response.body, source)
+            return _Finding(
+                ask=ask,
+                outcome=READ_SITEMAP,
+                page=sitemap.page,
+                status=status,
+                sitemaps=sitemap.sitemaps,
+            )
+        if not _is_html(response):
+            return _Finding(ask=ask, outcome=NOT_HTML, page=Page(url=ask.url), status=status)
+        page = read_page(response.body, source)
+        return _Finding(ask=ask, outcome=Outcome.OK, page=page, status=status)
+
+
+def _redirected(response: Response, ask: Ask) -> _Finding:
+    location = response.headers.get("Location", b"").decode("utf-8", "replace")
+    target = join(ask.url, location) if location else None
+    outcome: str = REDIRECT
+    if target is None:
+        outcome = Outcome.PROTOCOL
+    elif ask.kind != SITEMAP and ask.hop >= MAX_REDIRECTS:
+        outcome = Outcome.TOO_MANY_REDIRECTS
+    links = (target,) if target is not None and outcome == REDIRECT else ()
+    page = Page(url=ask.url, links=links)
+    return _Finding(ask=ask, outcome=outcome, page=page, status=response.status)
+
+
+def _exchange(response: Response, source: PageSource) -> Exchange:
+    try:
+        reason = HTTPStatus(response.status).phrase
+    except ValueError:
+        reason = ""
+    return Exchange(
+        url=response.meta[ASK].url,
+        fetched_at=source.fetched_at,
+        status=response.status,
+        reason=reason,
+        headers=source.headers,
+        body=response.body,
+        agent=source.agent,
+    )
 
 
 def _is_html_type(content_type: str) -> bool:
@@ -276,14 +281,6 @@ def _is_html(response: Response) -> bool:
     if kind:
         return _is_html_type(kind)
     return bool(response.body.lstrip(b"\xef\xbb\xbf \t\r\n\f").startswith(b"<"))
-
-
-def _header_pairs(headers: Headers) -> list[tuple[str, str]]:
-    return [
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name in headers
-        for value in headers.getlist(name)
-    ]
 
 
 def _in_reactor(work: Any) -> None:

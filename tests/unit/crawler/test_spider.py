@@ -31,7 +31,7 @@ class Crawl:
 
     def __init__(self, out: Path, *seeds: str, limit: int | None = None, **section: Any) -> None:
         values: dict[str, Any] = {"private_networks": ("127.0.0.0/8", "::1/128"), "retries": 0}
-        values |= {"timeout_s": 5.0, "seeds": seeds} | section
+        values |= {"timeout_s": 5.0, "seeds": seeds, "site_files": ()} | section
         recipe = Recipe(name="test", crawl=CrawlSection(**values))
         self.out = out
         self.run = Run(recipe=recipe, out=out, workers=1, limit=limit)
