@@ -1,186 +1,97 @@
-"""The crawl stage: pages of the live web become parts of pairs.
+"""The crawl stage: pages of the live web, archives of it, and tables made elsewhere become parts of
+pairs. Any mix of the three; each has a funnel of its own, for they count different things.
 
-The spider works in a process of its own, which commits each part itself; this module starts it,
-shows how it gets on, and sums up what it committed.
+The live crawl comes first: its parts are cut by what the web gives, while each archive and each
+table is a unit that knows its name beforehand.
 """
 
-import signal
 from collections import Counter
 from collections.abc import Iterable
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
-from webpairs_core.errors import CrawlError, NothingLeft, RecipeError, WebpairsError
-from webpairs_core.funnel import merge
+from webpairs_core.errors import NothingLeft, RecipeError
+from webpairs_core.funnel import Funnel, merge
 from webpairs_core.ledger import Commit, Stage
-from webpairs_core.progress import Progress
-from webpairs_crawler.frontier.plan import CrawlPlan
-from webpairs_crawler.live.page_parts import PageRow, committed_pages
-from webpairs_crawler.live.progress import CrawlProgress
-from webpairs_crawler.live.spider import CrawlJob, crawl_pages
-from webpairs_crawler.options import CrawlSection
 from webpairs_crawler.web.guard import make_guard
-from webpairs_crawler.web.urls import canonical
+from webpairs_pipeline import archive_units, table_units
+from webpairs_pipeline.archive_units import archive_tasks, read_archive_unit
+from webpairs_pipeline.crawl_inputs import crawl_inputs
+from webpairs_pipeline.input_unit import read_files
+from webpairs_pipeline.live_crawl import crawl_live, live_commits, live_seeds
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.serve import serving
+from webpairs_pipeline.table_units import read_table_unit, table_tasks
 
-_STOP_S = 30.0
-"""How long the crawling process may take to commit what it has when it is interrupted."""
-
-_WHY = {
-    "dns": "its host name is not known",
-    "connect": "the connection was refused",
-    "tls": "its certificate is not valid",
-    "timeout": "it did not answer in time",
-    "http_4xx": "the server says there is no such page",
-    "http_5xx": "the server failed",
-    "refused_private": "its address is private, and crawl.private_networks does not list it",
-    "robots": "its robots.txt forbids it",
-    "not_html": "it is no HTML page",
-    "redirect": "it leads to a place that crawl.allowed_domains does not hold",
-    "too_large": "it is larger than crawl.max_page_bytes",
-}
+_LIVE = "live"
+"""The unit that says that nothing is left to ask the web for."""
 
 
 def run(run: Run, stage: Stage) -> Made:
-    """Crawl from the recipe's seeds.
+    """Crawl, and read the archives and tables, that the recipe names.
 
-    Raises RecipeError when there is no seed, CrawlError when no page could be had from any,
-    NothingLeft when no page has an image with a text.
+    Raises RecipeError when it names none, CrawlError when no page could be had from any seed,
+    NothingLeft when there is no image with a text in all of them.
     """
     section = run.recipe.crawl
     make_guard(section.private_networks)
+    inputs = crawl_inputs(stage, section)
     with serving(run.recipe.serve, run.out) as web:
-        plan = _plan(run, _seeds(section, web.seeds))
-        _crawl(CrawlJob(section=section, plan=plan, stage=stage))
-    commits = [commit for commit in stage.commits() if commit.unit.startswith("part-")]
-    funnel = merge(commit.funnels[0] for commit in commits)
-    if not funnel.kept:
-        sentence = _why_no_page(plan.seeds[0], {row.url: row for row in committed_pages(stage)})
-        # Else the next run would find all pages answered, and fail without asking.
-        run.ledger.reset(stage.name)
-        raise CrawlError(sentence)
-    info = _sum(commits)
-    if not info["n_pairs"]:
-        raise NothingLeft(
-            f"none of the {funnel.kept:,} pages read has an image with a text: "
-            "try other seeds, a larger crawl.max_depth or more sources in crawl.texts"
-        )
-    return Made(path=run.out / "pairs", funnels=(funnel,), info=info)
-
-
-def _seeds(section: CrawlSection, served: Iterable[str]) -> tuple[str, ...]:
-    written = [*section.seeds, *_seeds_in_file(section.seeds_file), *served]
-    seeds: dict[str, None] = {}
-    for seed in written:
-        url = canonical(seed)
-        if url is None:
+        seeds = live_seeds(section, web.seeds)
+        if not (seeds or inputs.archives or inputs.tables):
             raise RecipeError(
-                f"the seed {seed!r} is no http(s) URL: write it like https://example.org/"
+                "there is nothing to crawl: set crawl.seeds (or crawl.seeds_file), crawl.warc or "
+                "crawl.tables"
             )
-        seeds[url] = None
-    if not seeds:
-        raise RecipeError("there is no seed to crawl from: set crawl.seeds or crawl.seeds_file")
-    return tuple(seeds)
+        if seeds and not stage.is_done(_LIVE):
+            crawl_live(run, stage, seeds)
+            with stage.unit(_LIVE) as unit:
+                unit.commit()
+    archives = archive_tasks(stage, section, inputs.archives)
+    tables = table_tasks(stage, inputs.tables)
+    live = live_commits(stage)
+    from_archives = read_files(read_archive_unit, archives, run, archive_units.NOUN)
+    from_tables = read_files(read_table_unit, tables, run, table_units.NOUN)
+    funnels = tuple(_funnel(c) for c in (live, from_archives, from_tables) if c)
+    info = _sum(live, from_archives, from_tables)
+    if not info["n_pairs"]:
+        raise NothingLeft(_nothing(funnels))
+    return Made(path=run.out / "pairs", funnels=funnels, info=info)
 
 
-def _seeds_in_file(name: str) -> list[str]:
-    if not name:
-        return []
-    try:
-        lines = Path(name).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"crawl.seeds_file {name} cannot be read: {error}") from None
-    stripped = (line.strip() for line in lines)
-    return [line for line in stripped if line and not line.startswith("#")]
+def _funnel(commits: Iterable[Commit]) -> Funnel:
+    return merge(commit.funnels[0] for commit in commits)
 
 
-def _plan(run: Run, seeds: tuple[str, ...]) -> CrawlPlan:
-    section = run.recipe.crawl
-    return CrawlPlan(
-        seeds=seeds,
-        max_pages=min(section.max_pages, run.limit or section.max_pages),
-        max_depth=section.max_depth,
-        allowed_domains=section.allowed_domains,
-        per_host=section.per_host,
-        order=section.order,
-        delay_s=section.delay_s,
-        autothrottle=section.autothrottle,
-        retries=section.retries,
-    )
-
-
-def _crawl(job: CrawlJob) -> None:
-    """Run the crawling process to its end. Raises what it raised."""
-    context = get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=crawl_pages, args=(job, theirs), name="crawl")
-    _start_deaf_to_interrupts(process)
-    theirs.close()
-    try:
-        _follow(ours)
-        process.join()
-    except KeyboardInterrupt:
-        process.terminate()
-        process.join(_STOP_S)
-        raise
-    finally:
-        process.kill()
-        process.join()
-        process.close()
-
-
-def _start_deaf_to_interrupts(process: BaseProcess) -> None:
-    # Ctrl-C goes to the whole terminal group; the child commits on the SIGTERM that we send it.
-    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        process.start()
-    finally:
-        signal.signal(signal.SIGINT, heard)
-
-
-def _follow(channel: Connection) -> None:
-    """Show the child's progress until it says that it is done. Raises what went wrong there."""
-    shown = CrawlProgress(0, 0, 0)
-    with Progress("crawl", "pages") as progress:
-        while True:
-            try:
-                message = channel.recv()
-            except EOFError:
-                raise WebpairsError(
-                    "the crawling process died (out of memory, or killed): run the same command "
-                    "again, it goes on from the last committed part"
-                ) from None
-            if message is None:
-                return
-            if isinstance(message, BaseException):
-                raise message
-            progress.add(message.n_pages - shown.n_pages, message.note)
-            shown = message
-
-
-def _sum(commits: Iterable[Commit]) -> dict[str, Any]:
-    facts = [commit.info for commit in commits]
-    unpaired: Counter[str] = Counter()
-    for fact in facts:
-        unpaired.update(fact["unpaired"])
-    return {
-        "n_images": sum(fact["n_images"] for fact in facts),
-        "n_pairs": sum(fact["n_pairs"] for fact in facts),
-        "unpaired": dict(sorted(unpaired.items())),
-        "n_hosts": len({host for fact in facts for host in fact["hosts"]}),
+def _sum(live: list[Commit], archives: list[Commit], tables: list[Commit]) -> dict[str, Any]:
+    """The facts of the report; those of a way that was not gone are left out."""
+    seen = [commit.info for commit in (*live, *archives)]
+    made: dict[str, Any] = {
+        "n_pairs": sum(commit.info["n_pairs"] for commit in (*live, *archives, *tables))
     }
+    if seen:
+        made["n_images"] = sum(info["n_images"] for info in seen)
+        made["unpaired"] = _counts(info["unpaired"] for info in seen)
+    if live:
+        made["n_hosts"] = len({host for commit in live for host in commit.info["hosts"]})
+    if archives:
+        made["n_archives"] = len(archives)
+        made["other_records"] = _counts(commit.info["other_records"] for commit in archives)
+    if tables:
+        made["n_tables"] = len(tables)
+        made["n_shortened_extras"] = sum(c.info["n_shortened_extras"] for c in tables)
+    return made
 
 
-def _why_no_page(seed: str, rows: dict[str, PageRow]) -> str:
-    """One sentence on why the first seed gave nothing, followed through its redirects."""
-    row = rows[seed]
-    while row.outcome == "redirect" and row.links and row.links[0] in rows:
-        del rows[row.url]
-        row = rows[row.links[0]]
-    status = f" (HTTP {row.http_status})" if row.http_status >= 400 else ""
-    why = _WHY.get(row.outcome, f"its outcome is {row.outcome}")
-    return f"no page could be read from {seed}: {why}{status}; check crawl.seeds and run again"
+def _counts(each: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for counts in each:
+        total.update(counts)
+    return dict(sorted(total.items()))
+
+
+def _nothing(funnels: Iterable[Funnel]) -> str:
+    read = " and ".join(f"{funnel.kept:,} {funnel.noun}" for funnel in funnels)
+    return (
+        f"the {read} that were read hold no image with a text: try other seeds, a larger "
+        "crawl.max_depth, more sources in crawl.texts, or other files"
+    )

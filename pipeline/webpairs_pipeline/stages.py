@@ -12,6 +12,7 @@ from webpairs_core import __version__
 from webpairs_core.files import file_sha256
 from webpairs_core.keys import digest
 from webpairs_core.ledger import DONE, Commit, Stage
+from webpairs_pipeline.crawl_inputs import input_facts
 from webpairs_pipeline.recipe import recipe_dict
 from webpairs_pipeline.run import Made, Run
 
@@ -64,6 +65,7 @@ def fingerprint(spec: StageSpec, run: Run) -> str:
             "stage": spec.name,
             "sections": {section: recipe[section] for section in spec.sections},
             "files": _named_files(spec, run),
+            "crawled": input_facts(run.recipe.crawl) if spec.name == "crawl" else [],
             "inputs": {name: run.ledger.stage_digest(name) for name in spec.inputs},
             "limit": run.limit,
         }

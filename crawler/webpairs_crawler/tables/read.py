@@ -1,0 +1,218 @@
+"""From the rows of a table that somebody else made to pairs.
+
+Nobody saw a page: the pair stands as the table says it. What else a row holds travels in `extra`,
+typed as it was, so that a later filter or a reader of the shards still has it.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from webpairs_core.errors import RecipeError
+from webpairs_core.keys import pair_key
+from webpairs_core.records import TextSource
+from webpairs_core.schema import PAIRS
+from webpairs_core.text import normalise_text
+from webpairs_crawler.tables.lines import read_lines
+from webpairs_crawler.tables.locate import TableInput
+from webpairs_crawler.tables.parquet import read_parquet
+from webpairs_crawler.tables.rows import RawRows, Row, TableOutcome
+from webpairs_crawler.web.inputs import is_remote
+from webpairs_crawler.web.urls import canonical
+
+MAX_EXTRA_BYTES = 8_192
+"""Of one row's `extra`; the longest values go until it fits."""
+PAGE_URL = "page_url"
+"""A column of this name says where a pair was found (as in cc2dataset's tables)."""
+_LOOK_ROWS = 100
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MAX_POSITION = 2**31 - 1
+"""Positions only break ties; a longer table begins again."""
+
+
+class TableBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """Some consecutive rows of a table."""
+
+    pairs: pa.Table
+    """Schema pairs/2, in table order."""
+    outcomes: dict[str, int]
+    """Rows by `TableOutcome`; their sum is what came in, `ok` is what was kept."""
+    n_shortened: int
+    """Rows whose `extra` lost its longest values."""
+
+
+def read_table(
+    stream: BinaryIO, table: TableInput, limit: int | None = None
+) -> Iterator[TableBatch]:
+    """Read a table from its start, at most `limit` rows of it, in batches.
+
+    Broken rows are counted, never raised. Raises RecipeError when it lacks a column that the
+    recipe names, PartCorrupt when the file as a whole is damaged.
+    """
+    read = read_parquet if table.format == "parquet" else read_lines
+    is_first = True
+    for raw in read(stream, table, limit):
+        if is_first:
+            _check_columns(raw, table)
+        is_first = False
+        yield _batch(raw, table)
+
+
+def check_table(stream: BinaryIO, table: TableInput) -> None:
+    """Look at the start of a table; raises as `read_table`."""
+    for _ in read_table(stream, table, _LOOK_ROWS):
+        pass
+
+
+def _check_columns(raw: RawRows, table: TableInput) -> None:
+    columns = dict.fromkeys(name for row in raw.rows for name in row)
+    wanted = {"url": table.url_column, "text": table.text_column}
+    for field, name in wanted.items():
+        if columns and name and name not in columns:
+            raise RecipeError(
+                f"{table.url} has no column {name!r}, only {', '.join(map(str, columns))}: set "
+                f"{field} of its entry in crawl.tables to one of these"
+            )
+
+
+class _Rows(msgspec.Struct):
+    """The pairs of a batch, by column."""
+
+    numbers: list[int] = []
+    keys: list[bytes] = []
+    urls: list[str] = []
+    texts: list[str] = []
+    pages: list[str] = []
+    extras: list[str] = []
+    n_shortened: int = 0
+
+
+def _batch(raw: RawRows, table: TableInput) -> TableBatch:
+    outcomes = raw.broken
+    kept = _Rows()
+    name = table.url if is_remote(table.url) else table.url.rpartition("/")[2]
+    for number, row in zip(raw.numbers, raw.rows, strict=True):
+        outcomes[_add(kept, number, row, (table, name))] += 1
+    return TableBatch(
+        pairs=_pairs(kept, table),
+        outcomes={str(outcome): n for outcome, n in sorted(outcomes.items()) if n},
+        n_shortened=kept.n_shortened,
+    )
+
+
+def _add(kept: _Rows, number: int, row: Row, of: tuple[TableInput, str]) -> TableOutcome:
+    """Turn one row into a pair, if it is one."""
+    table, name = of
+    given = _text(row.pop(table.url_column, None))
+    written = _text(row.pop(table.text_column, None)) if table.text_column else ""
+    if given is None or written is None:
+        return TableOutcome.BAD_UTF8
+    if not given:
+        return TableOutcome.NO_URL
+    url = canonical(given)
+    if url is None:
+        return TableOutcome.BAD_URL
+    text = normalise_text(written)
+    if table.text_column and not text:
+        return TableOutcome.NO_TEXT
+    page = row.get(PAGE_URL)
+    page_url = canonical(page) if isinstance(page, str) else None
+    if page_url:
+        del row[PAGE_URL]
+    extra = _extra(row)
+    if len(extra) > MAX_EXTRA_BYTES:
+        extra = _shortened(row)
+        kept.n_shortened += 1
+    kept.numbers.append(number)
+    kept.keys.append(pair_key(url, text))
+    kept.urls.append(url)
+    kept.texts.append(text)
+    kept.pages.append(page_url or name)
+    kept.extras.append(extra.decode())
+    return TableOutcome.OK
+
+
+def _text(value: Any) -> str | None:
+    """A cell as text: empty for null and NaN, None for bytes that are no UTF-8."""
+    if isinstance(value, str):
+        return value.strip()
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bytes):
+        try:
+            return value.decode().strip()
+        except UnicodeDecodeError:
+            return None
+    return str(value)
+
+
+def _extra(row: Row) -> bytes:
+    """The columns that are left as one JSON object; empty for none. Nulls and NaNs are left out."""
+    told = {name: value for name, value in row.items() if _is_told(value)}
+    try:
+        return _ENCODER.encode(told) if told else b""
+    except UnicodeEncodeError:  # a lone surrogate, as JSON can spell it
+        return _ENCODER.encode(_without_surrogates(told))
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
+
+
+def _is_told(value: Any) -> bool:
+    return value is not None and (type(value) is not float or isfinite(value))
+
+
+def _shortened(row: Row) -> bytes:
+    """`extra` without the longest values, so that it fits."""
+    by_length = sorted(row, key=lambda name: len(_extra({name: row[name]})))
+    while by_length and len(extra := _extra({n: row[n] for n in row if n in by_length})) > 0:
+        if len(extra) <= MAX_EXTRA_BYTES:
+            return extra
+        by_length.pop()
+    return b""
+
+
+def _without_surrogates(told: Row) -> Row:
+    return {
+        name.encode(errors="replace").decode(): (
+            value.encode(errors="replace").decode() if isinstance(value, str) else str(value)
+        )
+        for name, value in told.items()
+    }
+
+
+def _pairs(kept: _Rows, table: TableInput) -> pa.Table:
+    n_rows = len(kept.urls)
+    numbers = pa.array(np.array(kept.numbers, dtype=np.int64))
+    urls = pa.array(kept.urls, pa.string())
+    where = pc.binary_join_element_wise(table.url, numbers.cast(pa.string()), "#")
+    columns = {
+        "key": pa.array(kept.keys, PAIRS.field("key").type),
+        "url": urls,
+        "src_url": urls,
+        "text": pa.array(kept.texts, pa.string()),
+        "page_url": pa.array(kept.pages, pa.string()),
+        "position": pc.bit_wise_and(numbers, _MAX_POSITION).cast(pa.int32()),
+        "found_in": where,
+        "extra": pa.array(kept.extras, pa.string()),
+    }
+    shared = {
+        "text_source": str(TextSource.TABLE),
+        "page_lang": "",
+        "declared_width": 0,
+        "declared_height": 0,
+        # When the table was made is not known, and when it was read must decide nothing.
+        "fetched_at": _EPOCH,
+        "optout": [],
+        "license_url": "",
+        "context": "",
+    }
+    for column, value in shared.items():
+        columns[column] = pa.repeat(pa.scalar(value, PAIRS.field(column).type), n_rows)
+    return pa.Table.from_arrays([columns[name] for name in PAIRS.names], schema=PAIRS)

@@ -1,0 +1,166 @@
+"""Pages of the live web become parts of pairs.
+
+The spider works in a process of its own, which commits each part itself; this module starts it and
+shows how it gets on.
+"""
+
+import re
+import signal
+from collections.abc import Iterable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from webpairs_core.errors import CrawlError, RecipeError, WebpairsError
+from webpairs_core.funnel import merge
+from webpairs_core.ledger import Commit, Stage
+from webpairs_core.progress import Progress
+from webpairs_crawler.frontier.plan import CrawlPlan
+from webpairs_crawler.live.page_parts import PageRow, committed_pages
+from webpairs_crawler.live.progress import CrawlProgress
+from webpairs_crawler.live.spider import CrawlJob, crawl_pages
+from webpairs_crawler.options import CrawlSection
+from webpairs_crawler.web.urls import canonical
+from webpairs_pipeline.run import Run
+
+_LIVE_UNIT = re.compile(r"part-\d+\Z")
+_STOP_S = 30.0
+"""How long the crawling process may take to commit what it has when it is interrupted."""
+
+_WHY = {
+    "dns": "its host name is not known",
+    "connect": "the connection was refused",
+    "tls": "its certificate is not valid",
+    "timeout": "it did not answer in time",
+    "http_4xx": "the server says there is no such page",
+    "http_5xx": "the server failed",
+    "refused_private": "its address is private, and crawl.private_networks does not list it",
+    "robots": "its robots.txt forbids it",
+    "not_html": "it is no HTML page",
+    "redirect": "it leads to a place that crawl.allowed_domains does not hold",
+    "too_large": "it is larger than crawl.max_page_bytes",
+}
+
+
+def live_seeds(section: CrawlSection, served: Iterable[str]) -> tuple[str, ...]:
+    """Where a live crawl of the recipe starts: canonical URLs, each once; none is no mistake.
+
+    Raises RecipeError for what is no URL and for a file that cannot be read.
+    """
+    written = [*section.seeds, *_seeds_in_file(section.seeds_file), *served]
+    seeds: dict[str, None] = {}
+    for seed in written:
+        url = canonical(seed)
+        if url is None:
+            raise RecipeError(
+                f"the seed {seed!r} is no http(s) URL: write it like https://example.org/"
+            )
+        seeds[url] = None
+    return tuple(seeds)
+
+
+def crawl_live(run: Run, stage: Stage, seeds: tuple[str, ...]) -> None:
+    """Crawl from these seeds, or go on where an earlier run stopped.
+
+    Raises CrawlError when no page could be had from any.
+    """
+    plan = _plan(run, seeds)
+    _crawl(CrawlJob(section=run.recipe.crawl, plan=plan, stage=stage))
+    funnel = merge(commit.funnels[0] for commit in live_commits(stage))
+    if not funnel.kept:
+        sentence = _why_no_page(plan.seeds[0], {row.url: row for row in committed_pages(stage)})
+        # Else the next run would find all pages answered, and fail without asking.
+        run.ledger.reset(stage.name)
+        raise CrawlError(sentence)
+
+
+def live_commits(stage: Stage) -> list[Commit]:
+    """What the live crawl committed so far, part by part."""
+    return [commit for commit in stage.commits() if _LIVE_UNIT.match(commit.unit)]
+
+
+def _seeds_in_file(name: str) -> list[str]:
+    if not name:
+        return []
+    try:
+        lines = Path(name).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"crawl.seeds_file {name} cannot be read: {error}") from None
+    stripped = (line.strip() for line in lines)
+    return [line for line in stripped if line and not line.startswith("#")]
+
+
+def _plan(run: Run, seeds: tuple[str, ...]) -> CrawlPlan:
+    section = run.recipe.crawl
+    return CrawlPlan(
+        seeds=seeds,
+        max_pages=min(section.max_pages, run.limit or section.max_pages),
+        max_depth=section.max_depth,
+        allowed_domains=section.allowed_domains,
+        per_host=section.per_host,
+        order=section.order,
+        delay_s=section.delay_s,
+        autothrottle=section.autothrottle,
+        retries=section.retries,
+    )
+
+
+def _crawl(job: CrawlJob) -> None:
+    """Run the crawling process to its end. Raises what it raised."""
+    context = get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=crawl_pages, args=(job, theirs), name="crawl")
+    _start_deaf_to_interrupts(process)
+    theirs.close()
+    try:
+        _follow(ours)
+        process.join()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.join(_STOP_S)
+        raise
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+
+
+def _start_deaf_to_interrupts(process: BaseProcess) -> None:
+    # Ctrl-C goes to the whole terminal group; the child commits on the SIGTERM that we send it.
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
+def _follow(channel: Connection) -> None:
+    """Show the child's progress until it says that it is done. Raises what went wrong there."""
+    shown = CrawlProgress(0, 0, 0)
+    with Progress("crawl", "pages") as progress:
+        while True:
+            try:
+                message = channel.recv()
+            except EOFError:
+                raise WebpairsError(
+                    "the crawling process died (out of memory, or killed): run the same command "
+                    "again, it goes on from the last committed part"
+                ) from None
+            if message is None:
+                return
+            if isinstance(message, BaseException):
+                raise message
+            progress.add(message.n_pages - shown.n_pages, message.note)
+            shown = message
+
+
+def _why_no_page(seed: str, rows: dict[str, PageRow]) -> str:
+    """One sentence on why the first seed gave nothing, followed through its redirects."""
+    row = rows[seed]
+    while row.outcome == "redirect" and row.links and row.links[0] in rows:
+        del rows[row.url]
+        row = rows[row.links[0]]
+    status = f" (HTTP {row.http_status})" if row.http_status >= 400 else ""
+    why = _WHY.get(row.outcome, f"its outcome is {row.outcome}")
+    return f"no page could be read from {seed}: {why}{status}; check crawl.seeds and run again"
