@@ -18,6 +18,7 @@ CrawledText = Literal[
     "data_attr",
     "json_ld",
     "og",
+    "og_title",
     "anchor",
 ]
 OptoutPolicy = Literal["strict", "default", "report"]

@@ -6,50 +6,64 @@ good pairs of a census of 1,321 real pages are found only there, 4 % only in src
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import msgspec
 from selectolax.lexbor import LexborNode
 
+from webpairs_crawler.page.elements import Attributes
 from webpairs_crawler.web.srcset import Candidate, parse_srcset
 from webpairs_crawler.web.urls import join
 
-Attributes = Mapping[str, str | None]
-
 LAZY_SRCSETS = ("data-srcset", "data-lazy-srcset", "data-original-set", "lazy-srcset")
+FULL_SRCS = (
+    # A larger version of what src shows; nothing loads them by default.
+    "data-orig-file",
+    "data-large-file",
+    "data-full-url",
+    "data-src-large",
+    "data-src-full16x9",
+    "data-original-retina",
+    "data-retina-src",
+    "data-img-retina-url",
+    "data-jpibfi-src",
+    "data-pin-media",
+)
 LAZY_SRCS = (
     # Most frequent first, as counted in the census.
     "data-src",
     "data-lazy-src",
     "data-original",
-    "data-large-file",
     "data-lsrc",
     "original",
     "data-img-url",
     "data-original-mos",
     "data-image",
     "data-gt-lazy-src",
-    "data-src-large",
     "data-src-medium",
     "data-src-small",
+    "data-src-mini",
+    "data-src-xsmall",
     "data-cfsrc",
-    "data-original-retina",
-    "data-img-retina-url",
+    "data-original-webp",
     "data-lazy",
+    "data-td-src-property",
     "lazysrc",
     "lazy-src",
     "data-zeen-src",
     "data-m-lazyloader-src",
     "data-dejavu-src",
-    "data-full-url",
+    "data-url",
     "datasrc",
-    "data-retina-src",
 )
 """Attributes that lazy loaders keep the picture in; read whatever src holds."""
+_LISTED = frozenset((*FULL_SRCS, *LAZY_SRCS))
+_SRCSETS = frozenset((*LAZY_SRCSETS, "srcset"))
 
 _LAZY_NAME = re.compile(r"src|lazy|original|image|full|large")
 _IMAGE_PATH = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|bmp)(?:[?#]|\Z)", re.IGNORECASE)
+_IMAGE_ENDS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp")
 _PLACEHOLDER = re.compile(
     r"(?:^|[/_-])(?:blank|spacer|pixel|transparent|placeholder|lazy|loading|grey|gray|1x1|clear)"
     r"[^/]*\.(?:gif|png|svg|jpe?g|webp)(?:[?#]|\Z)",
@@ -60,12 +74,16 @@ _DECODABLE = frozenset(
 )
 MAX_CANDIDATES = 50
 """Read for one image."""
+MAX_SOURCES = 20
+"""Elements before an image in its picture that are looked at."""
+MAX_SRCSET_CHARS = 20_000
+"""Read of one srcset; the longest of the census has 5,800."""
 _LINK_LEVELS = 3
 """How far above an image the link to its full size may stand."""
 
 
 class ImageUrls(msgspec.Struct, frozen=True):
-    """The URLs of one image element, absolute; both empty when there is none."""
+    """The URLs of one image, absolute; both empty when there is none."""
 
     url: str = ""
     """The largest candidate."""
@@ -76,38 +94,58 @@ class ImageUrls(msgspec.Struct, frozen=True):
 
 
 def image_urls(node: LexborNode, attributes: Attributes, base: str) -> ImageUrls:
-    """Choose the URLs of an image element.
+    """Choose the URLs of an image element: the first that joins, in this order.
 
-    A candidate from a srcset, lazy or not, on the image or on the sources of its picture, beats a
-    lazy attribute, which beats src: each is known or meant to be larger than the next.
+    1. the largest of its srcsets, lazy or not, and of the sources of its picture: sizes are known;
+    2. attributes for a larger version; 3. the image file that the link around it leads to;
+    4. lazy-loading attributes; 5. src. Each is meant to be at least as large as the next.
     """
     src = _joined(base, attributes.get("src"))
     sized_url = _first_url(base, (c.url for c in largest_first(_sized(node, attributes))))
-    lazy_url = _first_url(base, lazy_values(attributes))
-    if not (src or sized_url or lazy_url) or (src and not sized_url and _PLACEHOLDER.search(src)):
-        lazy_url = lazy_url or _first_url(base, unlisted_lazy_values(attributes))
-    url = sized_url or lazy_url or src
-    if not url:
-        url = _joined(base, _linked_image(node))
+    full_url = lazy_url = ""
+    if not _LISTED.isdisjoint(attributes):
+        full_url = _first_url(base, _values(attributes, FULL_SRCS))
+        lazy_url = _first_url(base, _values(attributes, LAZY_SRCS))
+    is_real = bool(src) and not is_placeholder(src)
+    if not (is_real or sized_url or full_url or lazy_url):
+        lazy_url = _first_url(base, unlisted_lazy_values(attributes))
+    url = sized_url or full_url or _joined(base, _linked_image(node)) or lazy_url or src
     if not url:
         return ImageUrls(reason=_why_none(node, attributes))
-    is_real = src and not _PLACEHOLDER.search(src)
-    return ImageUrls(url, src if is_real else lazy_url or url)
+    return ImageUrls(url, src if is_real else lazy_url or sized_url or full_url or url)
+
+
+def reference_urls(base: str, href: str) -> ImageUrls:
+    """The URLs of an image that is only referred to: it has one, or none for a reason."""
+    url = _joined(base, href)
+    if url:
+        return ImageUrls(url, url)
+    return ImageUrls(reason=_why([href]))
+
+
+def is_image_file(href: str) -> bool:
+    """Whether a link leads to an image file, as far as its path can tell.
+
+    Not a page about one: MediaWiki's `File:x.jpg` and code hosts' `/blob/x.png` are HTML.
+    """
+    path = href.partition("?")[0].partition("#")[0].rstrip()
+    if not path[-5:].lower().endswith(_IMAGE_ENDS):
+        return False
+    name = path.rpartition("/")[2].lower()
+    return ":" not in name and "%3a" not in name and "/blob/" not in path and "/wiki/" not in path
+
+
+def is_placeholder(url: str) -> bool:
+    """Whether a URL is named like the stand-in of a lazy loader."""
+    return _PLACEHOLDER.search(url) is not None
 
 
 def largest_first(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Candidates by their pixels: by w, then by x; equals stay in document order."""
-    some = islice(candidates, MAX_CANDIDATES)
-    return sorted(some, key=lambda c: (c.width, c.density), reverse=True)
-
-
-def lazy_values(attributes: Attributes) -> Iterator[str]:
-    """The values of the known lazy-loading attributes that look like a URL."""
-    for name in LAZY_SRCS:
-        value = (attributes.get(name) or "").strip()
-        # data-lazy="true", data-image="123", data-original="{...}" are no URLs.
-        if ("/" in value or _IMAGE_PATH.search(value)) and value[0] not in "{[<":
-            yield value
+    some = list(islice(candidates, MAX_CANDIDATES))
+    if len(some) > 1:
+        some.sort(key=lambda c: (c.width, c.density), reverse=True)
+    return some
 
 
 def unlisted_lazy_values(attributes: Attributes) -> Iterator[str]:
@@ -119,14 +157,26 @@ def unlisted_lazy_values(attributes: Attributes) -> Iterator[str]:
                 yield url
 
 
+def _values(attributes: Attributes, names: Iterable[str]) -> Iterator[str]:
+    """The values of these attributes that look like a URL."""
+    for name in names:
+        value = (attributes.get(name) or "").strip()
+        # data-lazy="true", data-image="123", data-original="{...}" are no URLs.
+        if ("/" in value or _IMAGE_PATH.search(value)) and value[0] not in "{[<":
+            yield value
+
+
 def _sized(node: LexborNode, attributes: Attributes) -> Iterator[Candidate]:
     """The candidates whose size is declared, lazy ones first, then the sources of a picture."""
-    yield from _srcsets(attributes)
+    if not _SRCSETS.isdisjoint(attributes):
+        yield from _srcsets(attributes)
     parent = node.parent
     if parent is None or parent.tag != "picture":
         return
     sibling = parent.first_child
-    while sibling is not None and sibling.mem_id != node.mem_id:
+    for _ in range(MAX_SOURCES * 2):  # white space stands between them
+        if sibling is None or sibling.mem_id == node.mem_id:
+            return
         if sibling.tag == "source":
             found = sibling.attributes
             kind = (found.get("type") or "").partition(";")[0].strip().lower()
@@ -139,7 +189,7 @@ def _srcsets(attributes: Attributes) -> Iterator[Candidate]:
     for name in (*LAZY_SRCSETS, "srcset"):
         text = attributes.get(name)
         if text:
-            yield from parse_srcset(text)
+            yield from parse_srcset(text[:MAX_SRCSET_CHARS])
 
 
 def _linked_image(node: LexborNode) -> str:
@@ -150,14 +200,18 @@ def _linked_image(node: LexborNode) -> str:
             break
         if above.tag == "a":
             href = above.attributes.get("href") or ""
-            return href if _IMAGE_PATH.search(href) else ""
+            return href if is_image_file(href) else ""
         above = above.parent
     return ""
 
 
 def _why_none(node: LexborNode, attributes: Attributes) -> str:
-    values = [attributes.get("src") or "", *lazy_values(attributes)]
+    values = [attributes.get("src") or "", *_values(attributes, (*FULL_SRCS, *LAZY_SRCS))]
     values += [candidate.url for candidate in largest_first(_sized(node, attributes))]
+    return _why(values)
+
+
+def _why(values: Iterable[str]) -> str:
     written = [value.strip() for value in values if value.strip()]
     if not written:
         return "no_url"

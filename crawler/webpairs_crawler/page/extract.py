@@ -1,7 +1,10 @@
 """From a page to pairs: pure, the same for a live crawl and for archived pages.
 
-Each image element with a text and an http(s) URL makes a pair for each text source, icons and
-tracking pixels too: judging is the filters' work, and nothing may vanish on the way to them.
+Each image with a text and an http(s) URL makes a pair for each text, icons and tracking pixels too:
+judging is the filters' work, and nothing may vanish on the way to them. What pages repeat is not a
+pair twice, though: a text that several sources give one image is tagged with the first of them in
+the recipe's order, and copies (noscript, metadata, links) of what was found already are counted as
+`repeated`.
 """
 
 import re
@@ -16,23 +19,25 @@ from webpairs_core.keys import pair_key
 from webpairs_core.records import Pair, TextSource
 from webpairs_core.text import normalise_text
 from webpairs_crawler.optout.signals import forbids_links, signals_from_headers, signals_from_meta
-from webpairs_crawler.page.candidates import ImageUrls, image_urls
+from webpairs_crawler.page.candidates import ImageUrls, image_urls, is_placeholder
+from webpairs_crawler.page.elements import Elements, look
+from webpairs_crawler.page.image import FoundImage, pixels
+from webpairs_crawler.page.references import described_images, linked_images, shared_images
 from webpairs_crawler.page.sieve import guarded
+from webpairs_crawler.page.social import Card, card_of
 from webpairs_crawler.page.texts import PageTexts
-from webpairs_crawler.web.encoding import decode_page
+from webpairs_crawler.web.encoding import utf8_page
 from webpairs_crawler.web.urls import join
 
 Headers = Iterable[tuple[str, str]]
 
 CONTEXT_CHARS = 200
-MAX_LINKS = 10_000
-"""Links read of one page: more are a trap for crawlers."""
-MAX_IMAGES = 20_000
-"""Image elements read of one page; the rest is counted as `page_full`."""
-_IMAGES = "img, amp-img"
-_LINKS = "a[href], area[href]"
+MAX_IMAGES = 10_000
+"""Images read of one page; the rest is counted as `page_full`."""
+MAX_PAIRS = 20_000
+"""Pairs made of one page; images whose pairs come later are counted as `page_full`."""
 _LANG = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,8})*\Z")
-_PIXELS = re.compile(r"\s*([0-9]{1,6})")
+_UNNAMED = ImageUrls(reason="no_text")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -43,8 +48,11 @@ class PageSource(msgspec.Struct, frozen=True, kw_only=True):
     """The final URL, canonical."""
     headers: tuple[tuple[str, str], ...] = ()
     texts: tuple[TextSource, ...] = (TextSource.ALT,)
+    """The sources of texts, the preferred first."""
     agent: str = ""
     """Our User-Agent: opt-out signals may name it."""
+    signals: tuple[str, ...] = ()
+    """Opt-out signals that the site gave elsewhere, each `name:value@where`."""
     fetched_at: datetime = _EPOCH
     found_in: str = "live"
 
@@ -57,8 +65,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[str, ...] = ()
     """Where the page leads, without repeats, in document order; empty when it forbids to follow."""
     n_images: int = 0
+    """Image elements, and what else the sources asked for name as an image."""
     unpaired: dict[str, int] = {}
-    """Image elements that make no pair: no_text, no_url, data_url, bad_url, page_full."""
+    """Those that make no pair: no_text, no_url, data_url, bad_url, repeated, page_full."""
     title: str = ""
     lang: str = ""
     optout: tuple[str, ...] = ()
@@ -88,18 +97,23 @@ def read_page(html: bytes, source: PageSource) -> Page:
 
     Never raises on bad pages: what the parser refuses outright is a page without images.
     """
+    content_type = next((v for k, v in source.headers if k.lower() == "content-type"), "")
     try:
-        tree = LexborHTMLParser(guarded_text(html, source))
+        tree = LexborHTMLParser(guarded(utf8_page(html, content_type)))
     except SelectolaxError:
         return Page(url=source.url)
-    facts = _facts(tree, source)
-    images = tree.css(_IMAGES)
-    pairs, unpaired = _pairs(tree, images, facts)
+    elements = look(tree)
+    card = card_of(elements.metas)
+    facts = _facts(elements, card, source)
+    found, n_unread = _all_images(tree, elements, card, facts)
+    pairs, unpaired = _pairs(found, facts)
+    if n_unread:
+        unpaired["page_full"] += n_unread
     return Page(
         url=source.url,
         pairs=tuple(pairs),
-        links=() if forbids_links(facts.optout) else _links(tree, facts.base),
-        n_images=len(images),
+        links=() if forbids_links(facts.optout) else _links(elements, facts.base),
+        n_images=len(found) + n_unread,
         unpaired=dict(sorted(unpaired.items())),
         title=facts.title,
         lang=facts.lang,
@@ -107,112 +121,142 @@ def read_page(html: bytes, source: PageSource) -> Page:
     )
 
 
-def guarded_text(html: bytes, source: PageSource) -> bytes:
-    """The page in UTF-8, safe to parse."""
-    content_type = next((v for k, v in source.headers if k.lower() == "content-type"), "")
-    return guarded(decode_page(html, content_type).encode("utf-8", "replace"))
-
-
-def _facts(tree: LexborHTMLParser, source: PageSource) -> _Facts:
-    root = tree.root
-    lang = (root.attributes.get("lang") or "").strip().lower() if root else ""
-    title = tree.css_first("head title")
+def _facts(elements: Elements, card: Card, source: PageSource) -> _Facts:
+    title = elements.title.text() if elements.title else ""
     metas = [
         (found.get("name") or "", found.get("content") or "")
-        for found in (node.attributes for node in tree.css("meta[name]"))
+        for found in elements.metas
+        if "name" in found
     ]
     from_headers = signals_from_headers(source.headers, "page", source.agent)
     from_meta = signals_from_meta(metas, source.agent)
-    base = _base(tree, source.url)
+    base = next((url for href in elements.bases if (url := join(source.url, href))), source.url)
+    licenses = (join(base, href) for href in elements.licenses)
     return _Facts(
         source=source,
         base=base,
-        lang=lang if _LANG.match(lang) else "",
-        title=normalise_text(title.text()[: 10 * CONTEXT_CHARS])[:CONTEXT_CHARS] if title else "",
-        optout=tuple(sorted({*from_headers, *from_meta})),
-        license_url=_license(tree, base),
+        lang=_lang(elements.lang) or _lang(card.locale.replace("_", "-")),
+        title=normalise_text(title[: 10 * CONTEXT_CHARS])[:CONTEXT_CHARS].rstrip(),
+        optout=tuple(sorted({*from_headers, *from_meta, *source.signals})),
+        license_url=next((url for url in licenses if url), ""),
     )
 
 
-def _base(tree: LexborHTMLParser, url: str) -> str:
-    """The first base element with a valid URL, resolved against the page's own (HTML standard)."""
-    for node in tree.css("base[href]"):
-        joined = join(url, node.attributes.get("href") or "")
-        if joined:
-            return joined
-    return url
+def _lang(claim: str) -> str:
+    lower = claim.strip().lower()
+    return lower if _LANG.match(lower) else ""
 
 
-def _license(tree: LexborHTMLParser, base: str) -> str:
-    for node in tree.css('[rel~="license" i][href]'):
-        joined = join(base, node.attributes.get("href") or "")
-        if joined:
-            return joined
-    return ""
+def _all_images(
+    tree: LexborHTMLParser, elements: Elements, card: Card, facts: _Facts
+) -> tuple[list[FoundImage], int]:
+    """All images that the page names to the sources asked for, and how many were not read."""
+    in_noscript: set[int] = set()
+    if elements.has_noscript and elements.images:
+        in_noscript = {node.mem_id for node in tree.css("noscript img, noscript amp-img")}
+    shown = elements.images[:MAX_IMAGES]
+    page = PageTexts(tree, elements, [n for n in shown if n.mem_id not in in_noscript])
+    found = [_element(node, page, facts, node.mem_id in in_noscript) for node in shown]
+    if in_noscript:
+        found = [_unless_repeated(found, i) for i in range(len(found))]
+    asked = facts.source.texts
+    if TextSource.ANCHOR in asked:
+        found += linked_images(elements, page, facts.base)
+    if TextSource.JSON_LD in asked:
+        found += described_images(elements, page, facts.base)
+    if TextSource.OG in asked or TextSource.OG_TITLE in asked:
+        found += shared_images(card, page, facts.base, asked)
+    return found, len(elements.images) - len(shown)
 
 
-def _pairs(
-    tree: LexborHTMLParser, images: list[LexborNode], facts: _Facts
-) -> tuple[list[Pair], Counter[str]]:
-    page_texts = PageTexts(tree)
+def _element(node: LexborNode, page: PageTexts, facts: _Facts, is_copy: bool) -> FoundImage:
+    attributes = node.attributes
+    texts = page.of_image(facts.source.texts, node, attributes)
+    if not texts:
+        return FoundImage(urls=_UNNAMED, texts=(), is_copy=is_copy)
+    return FoundImage(
+        urls=image_urls(node, attributes, facts.base),
+        texts=tuple(texts),
+        size=(pixels(attributes.get("width")), pixels(attributes.get("height"))),
+        is_copy=is_copy,
+    )
+
+
+def _unless_repeated(found: list[FoundImage], i: int) -> FoundImage:
+    """An image of noscript, unless the image beside it, which the scripts show, is the same.
+
+    Often they differ in the size that their URLs name; the same texts give them away.
+    """
+    image = found[i]
+    if image.is_copy and image.texts:
+        for other in found[max(0, i - 1) : i] + found[i + 1 : i + 2]:
+            is_shown = other.urls.url and not other.is_copy and not is_placeholder(other.urls.url)
+            if is_shown and set(image.texts) <= set(other.texts):
+                return FoundImage(urls=ImageUrls(reason="repeated"), texts=image.texts)
+    return image
+
+
+def _pairs(found: list[FoundImage], facts: _Facts) -> tuple[list[Pair], Counter[str]]:
+    """The pairs of all images, and the images without one by reason."""
+    first = _first_sources(found, facts.source.texts)
     pairs: list[Pair] = []
     unpaired: Counter[str] = Counter()
-    if len(images) > MAX_IMAGES:
-        unpaired["page_full"] = len(images) - MAX_IMAGES
-    for node in images[:MAX_IMAGES]:
-        attributes = node.attributes
-        texts = [(s, page_texts.text(s, node, attributes)) for s in facts.source.texts]
-        texts = [(source, text) for source, text in texts if text]
-        if not texts:
-            unpaired["no_text"] += 1
-            continue
-        urls = image_urls(node, attributes, facts.base)
-        if not urls.url:
-            unpaired[urls.reason] += 1
-            continue
-        size = (_pixels(attributes.get("width")), _pixels(attributes.get("height")))
-        for source, text in texts:
-            pairs.append(_pair(facts, urls, size, (source, text), len(pairs)))
+    given: set[tuple[str, str]] = set()
+    for image in found:
+        url = image.urls.url
+        rows = [
+            (source, text)
+            for source, text in image.texts
+            if url and first[url, text] is source and not (image.is_copy and (url, text) in given)
+        ]
+        if not rows:
+            reason = "repeated" if url and image.texts else image.urls.reason
+            unpaired[reason if image.texts else "no_text"] += 1
+        elif len(pairs) + len(rows) > MAX_PAIRS:
+            unpaired["page_full"] += 1
+        else:
+            for row in rows:
+                given.add((url, row[1]))
+                pairs.append(_pair(facts, image, row, len(pairs)))
     return pairs, unpaired
 
 
-def _pair(
-    facts: _Facts,
-    urls: ImageUrls,
-    size: tuple[int, int],
-    sourced: tuple[TextSource, str],
-    position: int,
-) -> Pair:
-    source, text = sourced
+def _first_sources(
+    found: list[FoundImage], asked: Sequence[TextSource]
+) -> dict[tuple[str, str], TextSource]:
+    """For each URL and text of the page the first source, in the recipe's order, that gives it."""
+    rank = {source: i for i, source in enumerate(asked)}
+    first: dict[tuple[str, str], TextSource] = {}
+    for image in found:
+        for source, text in image.texts:
+            row = (image.urls.url, text)
+            if row not in first or rank[source] < rank[first[row]]:
+                first[row] = source
+    return first
+
+
+def _pair(facts: _Facts, image: FoundImage, row: tuple[TextSource, str], position: int) -> Pair:
+    source, text = row
     return Pair(
-        key=pair_key(urls.url, text),
-        url=urls.url,
-        src_url=urls.src_url,
+        key=pair_key(image.urls.url, text),
+        url=image.urls.url,
+        src_url=image.urls.src_url,
         text=text,
         text_source=source,
         page_url=facts.source.url,
         position=position,
         page_lang=facts.lang,
-        declared_width=size[0],
-        declared_height=size[1],
+        declared_width=image.size[0],
+        declared_height=image.size[1],
         found_in=facts.source.found_in,
         fetched_at=facts.source.fetched_at,
         optout=facts.optout,
-        license_url=facts.license_url,
+        license_url=image.license_url or facts.license_url,
         context=facts.title,
     )
 
 
-def _links(tree: LexborHTMLParser, base: str) -> tuple[str, ...]:
-    links: dict[str, None] = {}
-    for node in tree.css(_LINKS)[:MAX_LINKS]:
-        joined = join(base, node.attributes.get("href") or "")
-        if joined:
-            links[joined] = None
-    return tuple(links)
-
-
-def _pixels(value: str | None) -> int:
-    """A width or height attribute in CSS pixels; 0 for none and for a percentage."""
-    found = _PIXELS.match(value or "")
-    return int(found.group(1)) if found and "%" not in (value or "") else 0
+def _links(elements: Elements, base: str) -> tuple[str, ...]:
+    hrefs = dict.fromkeys(attributes.get("href") or "" for _, attributes in elements.links)
+    joined = (join(base, href) for href in hrefs)
+    return tuple(dict.fromkeys(url for url in joined if url))

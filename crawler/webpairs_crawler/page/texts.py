@@ -1,97 +1,133 @@
-"""The texts that a page gives an image: one function for each source, and their table."""
+"""The texts that a page gives an image element: one function for each source, and their table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from webpairs_core.records import TextSource
 from webpairs_core.text import normalise_text
+from webpairs_crawler.page.captions import ClassCaptions, FigureCaptions
+from webpairs_crawler.page.elements import Attributes, Elements
+from webpairs_crawler.page.plain import TextReader, without_tags
 
-FIGURE_LEVELS = 16
-"""How far above an image its figure may stand."""
 TEXT_CHARS = 10_000
 """Longer texts are cut: no caption is that long, and nobody shall store a megabyte as one."""
-SHARED_CHARS = 1_000
-"""The same for texts that several images may share, which would multiply them."""
+PAGE_CHARS = 2_000_000
+"""Characters of texts read on one page; after them there are none. The richest page of the census
+has 60,000."""
+MAX_IDS = 10
+"""Elements that one aria-labelledby may name."""
+DATA_TEXTS = (
+    # As counted in the census, then their obvious kin.
+    "data-image-title",
+    "data-image-caption",
+    "data-image-description",
+    "data-caption",
+    "data-title",
+    "data-alt",
+    "data-image-alt",
+)
+"""Attributes in which scripts (galleries, lightboxes, WordPress) keep what they show as caption."""
+_DATA_TEXTS = frozenset(DATA_TEXTS)
 
 
 class PageTexts:
-    """The texts of one parsed page; remembers what several images share."""
+    """The texts of one parsed page; counts what they cost."""
 
-    def __init__(self, tree: LexborHTMLParser) -> None:
+    def __init__(
+        self, tree: LexborHTMLParser, elements: Elements, images: Sequence[LexborNode]
+    ) -> None:
+        """`images` are those that a class caption may belong to: not the copies in noscript."""
         self._tree = tree
-        self._captions: dict[int, str] = {}
-        self._labels: dict[str, str] = {}
-        self._normal: set[str] = set()
+        self._chars_left = PAGE_CHARS
         self._by_id: dict[str, LexborNode] | None = None
-        self._has_figures = tree.css_first("figcaption") is not None
+        self._normal: dict[str, str] = {}
+        self.reader = TextReader()
+        self.figures = FigureCaptions(elements.figcaptions, self.reader)
+        self.captions = ClassCaptions(elements.captions, images, self.reader)
 
-    def text(
-        self, source: TextSource, node: LexborNode, attributes: Mapping[str, str | None]
-    ) -> str:
-        """The normalised text that this source gives an image element; empty when it gives none."""
-        raw = SOURCES[source](self, node, attributes)[:TEXT_CHARS]
-        return raw if raw in self._normal else normalise_text(raw)
+    def of_image(
+        self, sources: Sequence[TextSource], node: LexborNode, attributes: Attributes
+    ) -> list[tuple[TextSource, str]]:
+        """The normalised texts of an image element, each with the first source that gives it."""
+        found: dict[str, TextSource] = {}
+        for source in sources:
+            give = SOURCES.get(source)
+            if give is not None:
+                for raw in give(self, node, attributes):
+                    text = self.normal(raw)
+                    if text:
+                        found.setdefault(text, source)
+        return [(source, text) for text, source in found.items()]
 
-    def caption(self, node: LexborNode) -> str:
-        """The figcaption of the nearest figure around an image."""
-        above = node.parent
-        for _ in range(FIGURE_LEVELS if self._has_figures else 0):
-            if above is None:
-                break
-            if above.tag == "figure":
-                if above.mem_id not in self._captions:
-                    found = above.css_first("figcaption")
-                    self._captions[above.mem_id] = self._shared(found.text() if found else "")
-                return self._captions[above.mem_id]
-            above = above.parent
-        return ""
+    def normal(self, raw: str) -> str:
+        """A text in its normal form; empty when the page has given too many."""
+        if not raw or self._chars_left <= 0:
+            return ""
+        known = self._normal.get(raw)
+        if known is None:
+            self._chars_left -= len(raw)
+            known = normalise_text(raw[:TEXT_CHARS])
+            self._normal[raw] = known
+        return known
 
     def by_ids(self, ids: str) -> str:
         """The text of the elements with these ids, in the order named."""
         if self._by_id is None:
             nodes = self._tree.css("[id]")
             self._by_id = {str(node.attributes.get("id")): node for node in reversed(nodes)}
-        if ids not in self._labels:
-            named = (self._by_id.get(name) for name in ids.split()[:10])
-            raw = " ".join(node.text()[:SHARED_CHARS] for node in named if node)
-            self._labels[ids] = self._shared(raw)
-        return self._labels[ids]
-
-    def _shared(self, raw: str) -> str:
-        """A text that may be asked for often: cut, and normalised once."""
-        text = normalise_text(raw[:SHARED_CHARS])
-        self._normal.add(text)
-        return text
+        named = (self._by_id.get(name) for name in ids.split(maxsplit=MAX_IDS)[:MAX_IDS])
+        return " ".join(self.reader.text(node) for node in named if node)
 
 
-def _alt(page: PageTexts, node: LexborNode, attributes: Mapping[str, str | None]) -> str:
+def _alt(page: PageTexts, node: LexborNode, attributes: Attributes) -> Sequence[str]:
     del page, node
-    return attributes.get("alt") or ""
+    return (attributes.get("alt") or "",)
 
 
-def _figcaption(page: PageTexts, node: LexborNode, attributes: Mapping[str, str | None]) -> str:
+def _figcaption(page: PageTexts, node: LexborNode, attributes: Attributes) -> Sequence[str]:
     del attributes
-    return page.caption(node)
+    return (page.figures.text(node),)
 
 
-def _title(page: PageTexts, node: LexborNode, attributes: Mapping[str, str | None]) -> str:
+def _caption_class(page: PageTexts, node: LexborNode, attributes: Attributes) -> Sequence[str]:
+    del attributes
+    return (page.captions.text(node),)
+
+
+def _title(page: PageTexts, node: LexborNode, attributes: Attributes) -> Sequence[str]:
     del page, node
-    return attributes.get("title") or ""
+    return (attributes.get("title") or "",)
 
 
-def _aria(page: PageTexts, node: LexborNode, attributes: Mapping[str, str | None]) -> str:
+def _aria(page: PageTexts, node: LexborNode, attributes: Attributes) -> Sequence[str]:
     """aria-labelledby comes before aria-label (W3C accname 1.2, step 2B before 2D)."""
     del node
     labelled = attributes.get("aria-labelledby")
-    return (page.by_ids(labelled) if labelled else "") or attributes.get("aria-label") or ""
+    return ((page.by_ids(labelled) if labelled else "") or attributes.get("aria-label") or "",)
 
 
-Source = Callable[[PageTexts, LexborNode, Mapping[str, str | None]], str]
+def _data_attr(page: PageTexts, node: LexborNode, attributes: Attributes) -> Sequence[str]:
+    del page, node
+    return data_texts(attributes)
+
+
+def data_texts(attributes: Attributes) -> list[str]:
+    """What the data attributes for texts hold, without the markup that many of them keep."""
+    if _DATA_TEXTS.isdisjoint(attributes):
+        return []
+    values = (attributes.get(name) for name in DATA_TEXTS)
+    return [without_tags(value[:TEXT_CHARS]) for value in values if value]
+
+
+Source = Callable[[PageTexts, LexborNode, Attributes], Sequence[str]]
 SOURCES: dict[TextSource, Source] = {
     TextSource.ALT: _alt,
     TextSource.FIGCAPTION: _figcaption,
+    TextSource.CAPTION_CLASS: _caption_class,
     TextSource.TITLE: _title,
     TextSource.ARIA: _aria,
+    TextSource.DATA_ATTR: _data_attr,
 }
-"""A new text source: write its function, name it here and in `options.CrawledText`."""
+"""A new text source: write its function, name it here and in `options.CrawledText`. The sources
+that speak of images without an element (JSON-LD, Open Graph, links) are in `references.py`."""

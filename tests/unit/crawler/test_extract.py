@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from webpairs_core.keys import pair_key
 from webpairs_core.records import TextSource
-from webpairs_crawler.page.extract import MAX_LINKS, Page, PageSource, extract, read_page
+from webpairs_crawler.page.elements import MAX_LINKS
+from webpairs_crawler.page.extract import Page, PageSource, extract, read_page
 from webpairs_crawler.web.urls import join
 
 URL = "http://example.org/a/page.html"
@@ -161,9 +162,9 @@ def test_reasons(img: str, reason: str) -> None:
         ("<img src='data:,x' data-my-full-thing=l.jpg?v=1 alt=a>", "l.jpg?v=1", "l.jpg?v=1"),
         ("<img src=placeholder.png data-hires-image=l.png alt=a>", "l.png", "l.png"),
         ("<img src=s.jpg data-my-full-thing=l.jpg alt=a>", "s.jpg", "s.jpg"),
-        # a link to the full size, only where there is nothing else
+        # a link to the full size
         ("<a href=full.jpg><span><img alt=a></span></a>", "full.jpg", "full.jpg"),
-        ("<a href=full.jpg><img src=thumb.jpg alt=a></a>", "thumb.jpg", "thumb.jpg"),
+        ("<a href=full.jpg><img src=thumb.jpg alt=a></a>", "full.jpg", "thumb.jpg"),
     ],
 )
 def test_choice_of_url(html: str, url: str, src_url: str) -> None:
@@ -212,8 +213,7 @@ def test_the_nearest_figure_captions_all_its_images() -> None:
         "<img src=b><figcaption>outer</figcaption></figure><img src=c>",
         TextSource.FIGCAPTION,
     )
-    # The first figcaption inside the outer figure is the inner one's: as browsers find it, too.
-    assert [p.text for p in read.pairs] == ["inner", "inner"]
+    assert [p.text for p in read.pairs] == ["inner", "outer"]
     assert read.unpaired == {"no_text": 1}
 
 

@@ -1,0 +1,103 @@
+"""One look at the parsed tree: every element that extraction reads, sorted by what it is for.
+
+One selector with many branches instead of a query for each: walking the tree is what a query costs,
+and the walk is the same whatever it looks for.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+Attributes = Mapping[str, str | None]
+
+MAX_LINKS = 10_000
+"""Links read of one page: more are a trap for crawlers."""
+MAX_CAPTIONS = 2_000
+"""Caption elements of either kind read of one page."""
+MAX_METAS = 1_000
+"""The largest number on a real page of the census was 127."""
+MAX_SCRIPTS = 50
+"""JSON-LD blocks read of one page."""
+
+_SELECTOR = (
+    "img, amp-img, a[href], area[href], figcaption, meta[content], title, base[href], noscript,"
+    'link[rel~="license" i][href], script[type*="ld+json" i], [class*="caption" i],'
+    '[itemprop="caption" i]'
+)
+_NO_CAPTION_TAGS = "picture source video track input button select script style svg"
+_NO_CAPTION = frozenset(_NO_CAPTION_TAGS.split())
+
+
+class Elements(msgspec.Struct, kw_only=True):
+    """The elements of one page, each list in document order."""
+
+    images: list[LexborNode] = []
+    """img and amp-img elements, those of noscript included."""
+    links: list[tuple[LexborNode, Attributes]] = []
+    figcaptions: list[LexborNode] = []
+    captions: list[LexborNode] = []
+    """Elements with a caption-like class, or named so in microdata."""
+    metas: list[Attributes] = []
+    bases: list[str] = []
+    licenses: list[str] = []
+    """What rel=license points to, as written."""
+    scripts: list[LexborNode] = []
+    """JSON-LD blocks."""
+    lang: str = ""
+    """The lang of the html element, as written."""
+    title: LexborNode | None = None
+    has_noscript: bool = False
+
+
+def look(tree: LexborHTMLParser) -> Elements:
+    """Collect the elements of a page, each at most once."""
+    root = tree.root
+    found = Elements(lang=(root.attributes.get("lang") or "") if root else "")
+    last = 0
+    for node in tree.css(_SELECTOR):
+        if node.mem_id == last:  # one answer for each branch that it matches
+            continue
+        last = node.mem_id
+        tag = node.tag or ""
+        if tag in ("a", "area"):
+            _add_link(found, node)
+        elif tag in ("img", "amp-img"):
+            found.images.append(node)
+        elif tag == "figcaption":
+            if len(found.figcaptions) < MAX_CAPTIONS:
+                found.figcaptions.append(node)
+        else:
+            _add_other(found, node, tag)
+    return found
+
+
+def _add_link(found: Elements, node: LexborNode) -> None:
+    attributes = node.attributes
+    if "href" not in attributes:  # here for its class
+        return
+    if len(found.links) < MAX_LINKS:
+        found.links.append((node, attributes))
+    if "rel" in attributes and "license" in (attributes["rel"] or "").lower().split():
+        found.licenses.append(attributes["href"] or "")
+
+
+def _add_other(found: Elements, node: LexborNode, tag: str) -> None:
+    if tag == "meta":
+        if len(found.metas) < MAX_METAS:
+            found.metas.append(node.attributes)
+    elif tag == "title":
+        # Others are of inline drawings.
+        if found.title is None and node.parent is not None and node.parent.tag in ("head", "body"):
+            found.title = node
+    elif tag == "base":
+        found.bases.append(node.attributes.get("href") or "")
+    elif tag == "link":
+        found.licenses.append(node.attributes.get("href") or "")
+    elif tag == "noscript":
+        found.has_noscript = True
+    elif tag == "script":
+        if len(found.scripts) < MAX_SCRIPTS:
+            found.scripts.append(node)
+    elif tag not in _NO_CAPTION and len(found.captions) < MAX_CAPTIONS:
+        found.captions.append(node)
