@@ -4,6 +4,7 @@ Column by column and not row by row: a row object of 16 fields for each pair cos
 that is read from a WAT file. What all pairs of a page share is kept once and repeated by Arrow.
 """
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from webpairs_core.keys import KEY_BYTES
 from webpairs_core.records import Pair
 from webpairs_core.schema import PAGES, PAIRS, pairs_table
 
@@ -34,16 +36,27 @@ class PageEntry(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
 
 
-class PairColumns(msgspec.Struct, frozen=True, kw_only=True):
-    """The pairs of one page, in document order; all lists are of one length."""
+class PairRows(msgspec.Struct):
+    """The pairs of one page that differ in URL, text and source only, in document order.
 
-    keys: Sequence[bytes] = ()
-    urls: Sequence[str] = ()
-    texts: Sequence[str] = ()
-    sources: Sequence[str] = ()
+    URLs and texts are UTF-8: so they are hashed and handed to Arrow without another copy.
+    """
 
+    keys: list[bytes] = []
+    urls: list[bytes] = []
+    texts: list[bytes] = []
+    sources: list[str] = []
+    n_images: int = 0
+    unpaired: dict[str, int] = {}
+    """Images that make no pair, by reason."""
 
-NO_PAIRS = PairColumns()
+    def add(self, url: bytes, text: bytes, source: str) -> None:
+        """Add a pair of a canonical URL and a text in its normal form."""
+        # As webpairs_core.keys.pair_key, which would normalise once more; a test compares.
+        self.keys.append(hashlib.sha256(url + b"\n" + text).digest()[:KEY_BYTES])
+        self.urls.append(url)
+        self.texts.append(text)
+        self.sources.append(source)
 
 
 class Columns:
@@ -59,8 +72,8 @@ class Columns:
         self._shared: list[PageEntry] = []
         self._shared_counts: list[int] = []
         self._keys: list[bytes] = []
-        self._urls: list[str] = []
-        self._texts: list[str] = []
+        self._urls: list[bytes] = []
+        self._texts: list[bytes] = []
         self._sources: list[str] = []
 
     @property
@@ -79,17 +92,17 @@ class Columns:
         self._counts.append(len(pairs))
         self._pairs.extend(pairs)
 
-    def add_columns(self, page: PageEntry, pairs: PairColumns) -> None:
-        """Take in a page whose pairs differ in URL, text and source only."""
+    def add_rows(self, page: PageEntry, rows: PairRows) -> None:
+        """Take in a page whose pairs were read as columns."""
         self._pages.append(page)
-        self._counts.append(len(pairs.keys))
-        if pairs.keys:
+        self._counts.append(len(rows.keys))
+        if rows.keys:
             self._shared.append(page)
-            self._shared_counts.append(len(pairs.keys))
-            self._keys.extend(pairs.keys)
-            self._urls.extend(pairs.urls)
-            self._texts.extend(pairs.texts)
-            self._sources.extend(pairs.sources)
+            self._shared_counts.append(len(rows.keys))
+            self._keys += rows.keys
+            self._urls += rows.urls
+            self._texts += rows.texts
+            self._sources += rows.sources
 
     def take(self) -> tuple[pa.Table, pa.Table]:
         """The tables of schemas pages/1 and pairs/2, in archive order; nothing is left behind.
@@ -115,12 +128,12 @@ class Columns:
 
         pages = self._shared
         key_bytes = pa.py_buffer(b"".join(self._keys))
-        url_column = pa.array(self._urls, pa.string())
+        url_column = pa.array(self._urls, pa.binary()).view(pa.string())
         columns = {
             "key": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), n_rows, [None, key_bytes]),
             "url": url_column,
             "src_url": url_column,
-            "text": pa.array(self._texts, pa.string()),
+            "text": pa.array(self._texts, pa.binary()).view(pa.string()),
             "text_source": pa.array(self._sources, pa.string()),
             "page_url": shared("page_url", [page.url for page in pages]),
             "position": pa.array((np.arange(n_rows) - first_row).astype(np.int32)),

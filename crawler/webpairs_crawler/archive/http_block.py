@@ -10,10 +10,9 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from typing import BinaryIO
 
 import msgspec
-from fastwarc.stream_io import BrotliReader, ZstdReader
+from fastwarc.stream_io import BrotliReader, WarcReader, ZstdReader
 
 from webpairs_crawler.archive.source import ArchiveOutcome
 
@@ -141,14 +140,14 @@ def _joined(pieces: Iterator[bytes], max_bytes: int) -> bytes:
 
 def _inflated(body: bytes, wbits: int) -> Iterator[bytes]:
     inflater = zlib.decompressobj(wbits)
-    waiting = body
-    while waiting and not inflater.eof:
-        # Small bites: a broken one is lost as a whole.
-        yield inflater.decompress(waiting[:_BITE], 64 * _BITE)
-        waiting = inflater.unconsumed_tail + waiting[_BITE:]
+    for start in range(0, len(body), _BITE):  # small bites: a broken one is lost as a whole
+        waiting = body[start : start + _BITE]
+        while waiting and not inflater.eof:
+            yield inflater.decompress(waiting, 64 * _BITE)
+            waiting = inflater.unconsumed_tail
 
 
-def _read(reader: BinaryIO) -> Iterator[bytes]:
+def _read(reader: WarcReader) -> Iterator[bytes]:
     while piece := reader.read(64 * _BITE):
         yield piece
 

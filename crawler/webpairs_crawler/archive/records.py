@@ -1,7 +1,7 @@
 """The records of a WARC file, one after the other."""
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import msgspec
 from fastwarc.warc import ArchiveIterator
@@ -22,14 +22,20 @@ TYPES = {
 _BODIES = frozenset(["response", "resource", "metadata"])
 
 
+class Headers(Protocol):
+    """The headers of a record."""
+
+    def get(self, name: str) -> str | None:
+        """The value of a header, whatever its case; None when there is none."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One record of an archive."""
 
     kind: str
     """Its WARC-Type; empty when a damaged record does not say."""
-    url: str = ""
-    date: str = ""
-    content_type: str = ""
+    headers: Headers
+    """Asked for when needed only: most records of a WAT file never are."""
     offset: int = 0
     """The byte of the file that it starts at."""
     body: bytes = b""
@@ -37,18 +43,30 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     damage: str = ""
     """An `ArchiveOutcome`; empty for a good record."""
 
+    @property
+    def url(self) -> str:
+        """The WARC-Target-URI as written; empty when there is none."""
+        return self.headers.get("WARC-Target-URI") or ""
+
+    @property
+    def date(self) -> str:
+        """The WARC-Date as written; empty when there is none."""
+        return self.headers.get("WARC-Date") or ""
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type of the block; empty when there is none."""
+        return self.headers.get("Content-Type") or ""
+
 
 def read_records(stream: BinaryIO, name: str, max_bytes: int) -> Iterator[Record]:
     """The records of an archive, good and damaged. Raises PartCorrupt as `read_archive`."""
     try:
         for found in ArchiveIterator(stream, parse_http=False):
             kind = TYPES.get(int(found.record_type), "unknown")
-            headers = found.headers
             yield Record(
                 kind=kind,
-                url=headers.get("WARC-Target-URI") or "",
-                date=headers.get("WARC-Date") or "",
-                content_type=headers.get("Content-Type") or "",
+                headers=found.headers,
                 offset=found.stream_pos,
                 body=found.reader.read(max_bytes + 1) if kind in _BODIES else b"",
             )
