@@ -7,6 +7,7 @@ another back, but for one that its standard gives the last word (TDMRep's header
 
 import re
 from collections.abc import Iterable, Iterator
+from urllib.parse import quote_from_bytes
 
 from webpairs_crawler.options import OptoutPolicy
 from webpairs_crawler.optout.content_usage import preferences
@@ -66,7 +67,8 @@ rsl-license, and everything that allows.
 _VALUED = frozenset(["unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"])
 _AGENT = re.compile(r"\s*([A-Za-z0-9_.*-]+)\s*:(.*)\Z", re.DOTALL)
 _TDM = ("tdm-reservation", "tdm-policy")
-_UNWRITABLE = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+")
+_UNWRITABLE = re.compile(r"[\x00-\x20\x7f]+")
+_PRINTABLE = bytes(range(0x21, 0x7F))
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")
 _LINK_REL = re.compile(r';\s*rel\s*=\s*"?([^";,]*)', re.IGNORECASE)
 _LINK_TYPE = re.compile(r';\s*type\s*=\s*"?([^";,]*)', re.IGNORECASE)
@@ -74,8 +76,11 @@ _RSL_TYPE = "application/rsl+xml"
 
 
 def signal(name: str, value: str, where: str) -> str:
-    """Write one signal: without blanks or control characters, of a bounded length."""
-    return f"{name}:{_UNWRITABLE.sub('', value)[:MAX_VALUE]}@{where}"
+    """Write one signal: a word of printable ASCII (the rest percent-encoded), of bounded length."""
+    word = _UNWRITABLE.sub("", value)
+    if not word.isascii():  # undecodable bytes of headers are surrogates, which no file can hold
+        word = quote_from_bytes(word.encode("utf-8", "backslashreplace"), _PRINTABLE)
+    return f"{name}:{word[:MAX_VALUE]}@{where}"
 
 
 def signals_from_headers(

@@ -66,6 +66,9 @@ class SiteFiles(msgspec.Struct, frozen=True):
 class Site:
     """What one origin asks."""
 
+    is_closed_for_now = False
+    """robots.txt answered 5xx or 429: nothing may be fetched, but nobody has said no either."""
+
     def __init__(
         self, origin: str, section: CrawlSection, rules: Rules, files: SiteFiles | None = None
     ) -> None:
@@ -186,7 +189,9 @@ class Sites:
         rules.keep_only((self._section.agent, *self._section.ai_agents))
         is_failure = answer.status >= 500 or answer.status == 429
         if is_failure:
-            return Site(origin, self._section, rules), FAILURE_LIFE_S
+            site = Site(origin, self._section, rules)
+            site.is_closed_for_now = True
+            return site, FAILURE_LIFE_S
         return Site(origin, self._section, rules, await self._files(origin, rules)), LIFE_S
 
     async def _files(self, origin: str, rules: Rules) -> SiteFiles:

@@ -22,7 +22,7 @@ from webpairs_crawler.page.texts import TEXT_CHARS
 from webpairs_crawler.web.urls import join
 
 MAX_URLS = 50_000
-"""Read of one sitemap (the same)."""
+"""Read of one sitemap (sitemaps.org, protocol 0.9)."""
 MAX_IMAGES = 50_000
 """Read of one sitemap; the rest is counted as `page_full`."""
 MAX_TAGS = 1_000_000
