@@ -23,7 +23,7 @@ class Request:
 
     def __init__(self, head: str, writer: asyncio.StreamWriter) -> None:
         first, *lines = head.split("\r\n")
-        self.path = first.split(" ")[1]
+        self.method, self.path = first.split(" ")[:2]
         pairs = (line.split(": ", 1) for line in lines if ": " in line)
         self.headers = {name.lower(): value for name, value in pairs}
         self._writer = writer
@@ -51,7 +51,8 @@ def answer(
     is_kept = length is None
 
     async def write(request: Request) -> bool:
-        await request.send(f"{head}\r\n\r\n".encode("utf-8", "surrogateescape") + body)
+        sent = b"" if request.method == "HEAD" else body
+        await request.send(f"{head}\r\n\r\n".encode("utf-8", "surrogateescape") + sent)
         return is_kept
 
     return write
@@ -84,6 +85,8 @@ class HostileWeb:
         self.port = 0
         self.paths: list[str] = []
         """Asked for, in order."""
+        self.methods: list[str] = []
+        """Of each of them."""
         self.agents: set[str] = set()
         self.n_connections = 0
         self.most_at_once = 0
@@ -150,6 +153,7 @@ class HostileWeb:
         head = first + await reader.readuntil(b"\r\n\r\n")
         request = Request(head.decode(), writer)
         self.paths.append(request.path)
+        self.methods.append(request.method)
         self.agents.add(request.headers["user-agent"])
         self._n_now += 1
         self.most_at_once = max(self.most_at_once, self._n_now)

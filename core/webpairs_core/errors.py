@@ -74,3 +74,11 @@ class TrainError(WebpairsError):
     """The shards or the recipe cannot train or judge a model."""
 
     exit_code = 2
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended some asyncio tasks, out of the groups that are wrapped around it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,8 +1,19 @@
-"""Processes that do not outlive the command that started them."""
+"""What a process must do for itself: not outlive its command, and take the files it needs."""
 
 import os
+import resource
 import threading
 from multiprocessing import connection, parent_process
+
+_OPEN_FILES = 65_536
+
+
+def raise_limit_of_open_files() -> None:
+    """A broad fetch keeps thousands of connections; the soft limit is often 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def die_with_parent() -> None:

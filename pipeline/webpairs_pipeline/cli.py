@@ -88,6 +88,18 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write OUT/report.html: the run for a person")
     report.add_argument("out", type=Path, help="a run's folder, e.g. out/demo")
     report.set_defaults(work=_report)
+    recheck = commands.add_parser("recheck", help="ask the web again what a dataset may keep")
+    recheck.add_argument("shards", type=Path, help="a folder of shards, e.g. out/demo/shards")
+    recheck.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the list of what must go: .csv, .jsonl or .parquet (recheck.csv beside SHARDS)",
+    )
+    recheck.add_argument("--fresh", action="store_true", help="start over instead of going on")
+    _set_flag(recheck)
+    _output_flags(recheck)
+    recheck.set_defaults(work=_recheck)
     for sub in (verify, show, report):
         sub.add_argument("--workers", type=_count, default=os.cpu_count() or 1, metavar="N")
         _output_flags(sub)
@@ -97,14 +109,7 @@ def _parser() -> argparse.ArgumentParser:
 def _stage_command(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("recipe", type=Path, help="a TOML file, e.g. recipes/demo.toml")
     parser.add_argument("--out", type=Path, help="where everything goes (out/NAME of the recipe)")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="K=V",
-        dest="overrides",
-        help="override one value of the recipe, e.g. fetch.timeout_s=5",
-    )
+    _set_flag(parser)
     parser.add_argument(
         "--workers",
         type=_count,
@@ -118,6 +123,17 @@ def _stage_command(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("--fresh", action="store_true", help="start over instead of going on")
     _output_flags(parser)
     parser.set_defaults(work=_stages, command=name)
+
+
+def _set_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="K=V",
+        dest="overrides",
+        help="override one value of the recipe, e.g. fetch.timeout_s=5",
+    )
 
 
 def _output_flags(parser: argparse.ArgumentParser) -> None:
@@ -218,6 +234,17 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
     if not args.json:
         print(target)
     return {"made": str(target)}
+
+
+def _recheck(args: argparse.Namespace) -> dict[str, Any]:
+    from webpairs_pipeline.recheck import RecheckOptions, recheck_shards, summary
+
+    options = RecheckOptions(out=args.out, overrides=args.overrides, is_fresh=args.fresh)
+    result = recheck_shards(args.shards, options)
+    if not args.json:
+        print(summary(result))
+        print(result["made"])
+    return result
 
 
 def _log_to_stderr(args: argparse.Namespace) -> None:

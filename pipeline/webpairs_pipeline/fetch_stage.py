@@ -8,7 +8,6 @@ any order and the tar has candidate order.
 
 import asyncio
 import hashlib
-import resource
 import tarfile
 import tempfile
 import time
@@ -24,9 +23,10 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from webpairs_core import files
-from webpairs_core.errors import NothingLeft
+from webpairs_core.errors import NothingLeft, first_of
 from webpairs_core.funnel import Funnel, merge
 from webpairs_core.ledger import DONE, Stage
+from webpairs_core.process import raise_limit_of_open_files
 from webpairs_core.progress import Progress
 from webpairs_core.records import Outcome
 from webpairs_core.schema import CANDIDATES, SAMPLES, read_part, read_table, write_part
@@ -41,7 +41,6 @@ from webpairs_shards.processed import Processed
 
 _WINDOW_ROWS = 8192
 """About so many rows wait for their hosts at once, in 2 to 64 open parts."""
-_OPEN_FILES = 65_536
 _TAR_HEADER_BYTES = 512
 """ustar, short names: one header block before each member's bytes (POSIX.1-2017 pax, ustar)."""
 
@@ -77,7 +76,7 @@ def run(run: Run, stage: Stage) -> Made:
     ]
     began = time.monotonic()
     if todo:
-        _raise_limit_of_open_files()
+        raise_limit_of_open_files()
         workers = min(run.workers, sum(part.n_rows for part in todo))
         with (
             serving(run.recipe.serve, run.out),
@@ -86,7 +85,7 @@ def run(run: Run, stage: Stage) -> Made:
             try:
                 asyncio.run(_fetch_all(run, stage, todo, pool))
             except BaseExceptionGroup as group:
-                raise _first_of(group) from None
+                raise first_of(group) from None
     commits = [commit for commit in stage.commits() if commit.unit != DONE]
     nothing = Funnel("fetch", "candidates", 0, 0)
     funnel = merge([nothing, *(funnel for commit in commits for funnel in commit.funnels)])
@@ -257,19 +256,3 @@ def _spread(times: list[int]) -> dict[str, int]:
 
 def _reasons(funnel: Funnel) -> str:
     return ", ".join(f"{reason} {n:,}" for reason, n in funnel.rejected.items()) or "no candidates"
-
-
-def _raise_limit_of_open_files() -> None:
-    """A broad fetch keeps thousands of connections; the soft limit is often 1,024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that ended the stage, out of the groups that asyncio wraps around it."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

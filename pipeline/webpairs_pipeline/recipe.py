@@ -71,12 +71,19 @@ def load_recipe(path: Path, overrides: list[str]) -> Recipe:
         raise RecipeError(f"{path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path} is not TOML: {error}") from None
+    return recipe_from(raw, overrides, str(path))
+
+
+def recipe_from(raw: dict[str, Any], overrides: list[str], name: str) -> Recipe:
+    """A recipe from its parsed form (which is changed), e.g. the one that a manifest holds; `name`
+    says in errors where it stood. Raises RecipeError as `load_recipe`.
+    """
     for override in overrides:
         _override(raw, override)
     try:
         return msgspec.convert(raw, Recipe, strict=False)
     except msgspec.ValidationError as error:
-        raise RecipeError(f"{path}: {_explain(str(error))}") from None
+        raise RecipeError(f"{name}: {_explain(str(error))}") from None
 
 
 def recipe_dict(recipe: Recipe) -> dict[str, Any]:

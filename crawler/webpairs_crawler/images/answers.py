@@ -30,6 +30,8 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     """What the server asked for by Retry-After."""
     fetch_ms: int = 0
     """Of the last attempt, redirects included, waiting for a free slot not."""
+    is_for_now: bool = False
+    """Refused only because the site's robots.txt cannot be had at present."""
     attempts: int = 0
     """Requests for the URL; 0 when its robots.txt or its host had refused before."""
 

@@ -74,6 +74,7 @@ class _Leave(msgspec.Struct, frozen=True, kw_only=True):
     """What a site says of one of its URLs."""
 
     refused: Outcome | None = None
+    is_for_now: bool = False
     signals: tuple[str, ...] = ()
     delay_s: float = 0.0
 
@@ -186,9 +187,12 @@ class Fetcher:
             leave = await self._leave(url, errand.where)
             signals.update(leave.signals)
             if leave.refused is not None:
-                seen = tuple(sorted(signals))
                 return Fetched(
-                    outcome=leave.refused, final_url=url, optout=seen, attempts=min(hop, 1)
+                    outcome=leave.refused,
+                    is_for_now=leave.is_for_now,
+                    final_url=url,
+                    optout=tuple(sorted(signals)),
+                    attempts=min(hop, 1),
                 )
             host = self._hosts.of(url)
             async with host.slots:
@@ -261,11 +265,13 @@ class Fetcher:
             return _Leave()
         site = await self._sites.of(url)
         if isinstance(site, Outcome):
-            return _Leave(refused=site)
+            return _Leave(refused=site, is_for_now=True)
+        delay_s = min(site.crawl_delay_s or 0.0, CRAWL_DELAY_CEILING_S)
         return _Leave(
             refused=site.refusal(url, where),
+            is_for_now=site.is_closed_for_now,
             signals=site.signals(url, where),
-            delay_s=min(site.crawl_delay_s or 0.0, CRAWL_DELAY_CEILING_S),
+            delay_s=max(delay_s, self._crawl.delay_s) if where == "page" else delay_s,
         )
 
     def _make_socket(self, address: AddrInfoType) -> socket.socket:
