@@ -26,6 +26,10 @@ def robots_header(*values: str) -> tuple[str, ...]:
         ("all", []),
         ("index, follow, max-snippet:-1, max-image-preview:large", []),
         ("unavailable_after: Saturday, 25-Jun-2030 15:00:00 PST, noai", ["noai"]),
+        ("unavailable_after: 25 Jun 2027 15:00:00 PST", []),
+        ("unavailable_after: 25 Jun 2027 15:00:00 PST, noimageai", ["noimageai"]),
+        ("googlebot: unavailable_after: 25 Jun 2027 15:00:00 PST, noai", []),
+        ("max-image-preview: none", []),
         ("googlebot: noai", []),
         ("webpairs: noai", ["noai"]),
         ("WebPairs: noai, noindex", ["noai", "noindex"]),
@@ -82,6 +86,73 @@ def test_policies(signal: str, default: bool, strict: bool) -> None:
         assert forbids([signal], policy) is is_forbidden
         assert forbids(["meta-robots:noarchive@page", signal], policy) is is_forbidden
     assert not forbids([], "strict")
+
+
+@pytest.mark.parametrize(
+    ("signal", "default", "strict"),
+    [
+        ("robots:gptbot@page", True, True),
+        ("tdmrep:1@image", True, True),
+        ("tdmrep:0@image", False, False),
+        ("tdm-policy:https://p.example/@page", False, False),
+        ("content-usage:train-ai=n@page", True, True),
+        ("robots-content-usage:train-genai=n@image", True, True),
+        ("content-usage:train-ai=y@page", False, False),
+        ("content-usage:ai-use=n@page", False, False),
+        ("content-usage:search=n@page", False, True),
+        ("robots-content-signal:ai-train=n@page", True, True),
+        ("robots-content-signal:search=n@page", False, True),
+        ("robots-content-signal:ai-input=n@page", False, False),
+        ("rsl-license:https://x.example/train-ai=n@page", False, False),
+        ("rsl:ai-train=prohibited@page", True, True),
+        ("rsl:ai-train=paid@page", True, True),
+        ("rsl:ai-train=not_offered@page", True, True),
+        ("rsl:ai-train=on_request@page", True, True),
+        ("rsl:ai-train=permitted@page", False, False),
+        ("ai-txt:disallow@image", True, True),
+        ("trust-txt:datatrainingallowed=no@page", True, True),
+        ("trust-txt:datatrainingallowed=yes@page", False, False),
+        ("iptc:DMI-PROHIBITED@image", True, True),
+        ("iptc:DMI-PROHIBITED-EXCEPTSEARCHENGINEINDEXING@image", True, True),
+        ("iptc:DMI-ALLOWED@image", False, False),
+        ("iptc:DMI-UNSPECIFIED@image", False, False),
+        ("c2pa:ai_training=notAllowed@image", True, True),
+        ("c2pa:data_mining=constrained@image", True, True),
+        ("c2pa:ai_training=allowed@image", False, False),
+        ("c2pa:ai_inference=notAllowed@image", False, False),
+        ("something-new:no@image", False, False),
+        ("", False, False),
+        (":@", False, False),
+    ],
+)
+def test_policies_of_the_other_signals(signal: str, default: bool, strict: bool) -> None:
+    expected: dict[OptoutPolicy, bool] = {"default": default, "strict": strict, "report": False}
+    for policy, is_forbidden in expected.items():
+        assert forbids([signal], policy) is is_forbidden
+
+
+def test_a_tdm_header_has_the_last_word_over_the_file_of_its_own_response() -> None:
+    """W3C TDMRep: the file speaks where the response does not; no other signal is taken back."""
+    assert not forbids(["tdmrep:1@page", "tdm-reservation:0@page"], "default")
+    assert forbids(["tdmrep:1@image", "tdm-reservation:0@page"], "default")
+    assert forbids(["tdm-reservation:1@page", "tdm-reservation:0@page"], "default")
+    assert forbids(["tdmrep:1@page", "tdm-reservation:0@page", "robots:ccbot@page"], "default")
+
+
+def test_a_tdm_policy_is_recorded() -> None:
+    headers = [("TDM-Reservation", "0"), ("tdm-policy", " https://p.example/a b\u00fc@c ")]
+    assert signals_from_headers(headers, "page", AGENT) == (
+        "tdm-policy:https://p.example/ab%C3%BC@c@page",
+        "tdm-reservation:0@page",
+    )
+    assert signals_from_meta([("tdm-policy", "")], AGENT) == ()
+    [written] = signals_from_meta([("tdm-policy", "https://p.example/" + "x" * 5_000)], AGENT)
+    assert len(written) < 400
+
+
+def test_header_bytes_that_are_no_text_can_be_stored() -> None:
+    [written] = signals_from_headers([("tdm-policy", "\udcff\udce9")], "page", AGENT)
+    assert written.encode("ascii")
 
 
 def test_links() -> None:
