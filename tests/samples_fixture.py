@@ -134,7 +134,7 @@ def _row(
         "optout": [],
         "license_url": "",
         "context": "",
-        "extra": "",
+        "extra": '{"NSFW":"UNLIKELY","similarity":0.5}' if i % 3 else "",
         "lang": LANGS[i % len(LANGS)],
         "lang_score": 1.0 if i % 2 else 0.875,
         "lang_detector": "fixture",

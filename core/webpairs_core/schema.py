@@ -107,7 +107,7 @@ REJECTS = _versioned(
     ],
 )
 PLAN = _versioned(
-    "plan/1",
+    "plan/2",
     [
         _required("shard", pa.int32()),
         _required("row", pa.int32()),
@@ -123,6 +123,7 @@ PLAN = _versioned(
         _required("license_url", pa.string()),
         _required("optout", pa.list_(pa.string())),
         _required("image_optout", pa.list_(pa.string())),
+        _required("extra", pa.string()),
         _required("sha256", pa.string()),
         _required("phash", pa.uint64()),
         _required("original_width", pa.int32()),
@@ -140,7 +141,7 @@ No time of day and no duration: the same samples fetched on another day make the
 """
 
 SHARD = _versioned(
-    "shard/1",
+    "shard/2",
     [
         _required("key", pa.string()),
         _required("url", pa.string()),
@@ -160,6 +161,7 @@ SHARD = _versioned(
         _required("phash", pa.string()),
         _required("license_url", pa.string()),
         _required("optout", pa.string()),
+        _required("extra", pa.string()),
     ],
 )
 """The sidecar of a shard: row i is the KEY.json of its sample i. Names as in img2dataset."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import msgspec
 from PIL import Image
 
+from webpairs_core.records import TextSource
 from webpairs_shards.layout import KEY_PATTERN, SampleJson, encode_json
 
 _PILLOW_FORMAT = {"jpg": "JPEG", "webp": "WEBP", "png": "PNG"}
@@ -59,6 +60,9 @@ def judge_sample(sample: Members, image_format: str) -> Iterator[str]:
         yield f"the JSON belongs to {json.key}"
     if json.caption.encode() != sample.text:
         yield "the JSON has another caption than the txt"
+    if not json.caption.strip() and json.text_source != TextSource.TABLE:
+        yield "the caption is empty"
+    yield from _judge_extra(json.extra)
     yield from _judge_image(sample.image, image_format, (json.width, json.height))
 
 
@@ -68,12 +72,19 @@ def _judge_caption(text: bytes) -> Iterator[str]:
     except UnicodeDecodeError as error:
         yield f"the caption is not UTF-8: {error}"
         return
-    if not caption.strip():
-        yield "the caption is empty"
     if not unicodedata.is_normalized("NFC", caption):
         yield "the caption is not in Unicode NFC"
     if "\n" in caption or "\0" in caption:
         yield "the caption has a line break or a NUL"
+
+
+def _judge_extra(extra: str) -> Iterator[str]:
+    try:
+        is_object = not extra or isinstance(msgspec.json.decode(extra), dict)
+    except msgspec.DecodeError:
+        is_object = False
+    if not is_object:
+        yield "the JSON's extra is no JSON object"
 
 
 def _judge_image(data: bytes, image_format: str, size: tuple[int, int]) -> Iterator[str]:

@@ -51,6 +51,8 @@ class SampleJson(msgspec.Struct, frozen=True, kw_only=True):
     license_url: str
     optout: str
     """Signals seen on the page and the image, each `signal:value@where`, joined by spaces."""
+    extra: str
+    """Columns of the table that the pair came from, as one JSON object; empty for none."""
 
 
 def encode_json(sample: SampleJson) -> bytes:

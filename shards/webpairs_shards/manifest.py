@@ -10,7 +10,7 @@ from webpairs_core import __version__
 from webpairs_core.errors import SchemaMismatch, ShardCorrupt, ShardError
 from webpairs_shards.layout import MANIFEST
 
-SCHEMA = "shards/1"
+SCHEMA = "shards/2"
 
 
 class ShardEntry(msgspec.Struct, frozen=True, kw_only=True):

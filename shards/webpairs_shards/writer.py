@@ -100,7 +100,7 @@ def write_shard(
 
 
 def planned_samples(plan: pa.Table, images: SampleImages) -> Iterator[tuple[SampleJson, bytes]]:
-    """The samples of a plan (schema plan/1), with their images. Raises as `SampleImages.read`."""
+    """The samples of a plan (schema plan/2), with their images. Raises as `SampleImages.read`."""
     for batch in plan.to_batches(max_chunksize=1_000):
         for row in batch.to_pylist():
             yield sample_json(row), images.read(row["tar"], row["offset"], row["length"])
@@ -126,4 +126,5 @@ def sample_json(row: dict[str, Any]) -> SampleJson:
         phash=f"{row['phash']:016x}",
         license_url=row["license_url"],
         optout=" ".join([*row["optout"], *row["image_optout"]]),
+        extra=row["extra"],
     )

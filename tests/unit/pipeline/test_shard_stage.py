@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from samples_fixture import build_samples, make_run, shard
 from webpairs_core.errors import PartCorrupt
 from webpairs_core.files import file_sha256
 from webpairs_core.schema import SAMPLES, read_table
+from webpairs_core.text import normalise_text
 from webpairs_pipeline import shard_stage
 from webpairs_pipeline.run import Run
 from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
@@ -61,7 +63,10 @@ def test_the_images_are_the_fetched_ones_exactly(tmp_path: Path) -> None:
                 tar = (out / row["tar"]).read_bytes()
                 image = tar[row["offset"] : row["offset"] + row["length"]]
                 assert written[row["key"].hex()].image == image
-                assert written[row["key"].hex()].text == row["text"]
+                assert written[row["key"].hex()].text == normalise_text(row["text"])
+                json = msgspec.json.decode(written[row["key"].hex()].json)
+                assert list(json)[-1] == "extra"
+                assert json["extra"] == row["extra"]
                 n += 1
     assert n == reader.n_samples == 16
 

@@ -217,6 +217,8 @@ JSON = _sample().json
     [
         (_sample(key="0A"), "other characters"),
         (_sample(caption=""), "the caption is empty"),
+        (_sample(json=JSON.replace(b'"extra":""', b'"extra":"[1]"')), "extra is no JSON object"),
+        (_sample(json=JSON.replace(b'"extra":""', b'"extra":"{"')), "extra is no JSON object"),
         (_sample(caption="e\u0301"), "not in Unicode NFC"),
         (_sample(caption="two\nlines"), "a line break"),
         (_sample(text=b"\xff"), "not UTF-8"),
@@ -239,3 +241,9 @@ def test_what_is_wrong_with_a_sample(sample: Members, sentence: str) -> None:
 
 def test_nothing_is_wrong_with_a_good_sample() -> None:
     assert list(judge_sample(_sample(), "jpg")) == []
+
+
+def test_a_sample_of_a_table_without_texts_has_no_caption() -> None:
+    sample = _sample(caption="")
+    of_table = sample.json.replace(b'"text_source":""', b'"text_source":"table"')
+    assert list(judge_sample(msgspec.structs.replace(sample, json=of_table), "jpg")) == []
