@@ -33,7 +33,7 @@ def normalise_text(text: str) -> str:
 
     Idempotent. Surrogates are dropped, too.
     """
-    if text.isascii() and text.isprintable() and "&" not in text:
+    if "&" not in text and text.isprintable() and _is_composed(text):  # most texts
         return " ".join(text.split())
     text = _clean(text)
     for _ in range(_MAX_ROUNDS):
@@ -45,6 +45,10 @@ def normalise_text(text: str) -> str:
         text = _clean(decoded)
     # Still not at its end: written to lead us on. Without ampersands it is at rest.
     return _clean(text.replace("&", " ")) if _decode(text) != text else text
+
+
+def _is_composed(text: str) -> bool:
+    return text.isascii() or (unicodedata.is_normalized("NFC", text) and not _RUN.search(text))
 
 
 def _clean(text: str) -> str:
