@@ -7,12 +7,14 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from PIL import Image
 
 from candidates_fixture import build_candidates
 from hostile_web import Answer, HostileWeb, Request, answer, picture, redirect
+from rights_files import denial, packet, with_c2pa, with_xmp
 from samples_fixture import make_run
 from webpairs_core.errors import NothingLeft
 from webpairs_core.ledger import DONE
@@ -30,7 +32,7 @@ def run_of(out: Path, workers: int = 2, limit: int | None = None, **fetch: Any) 
         out,
         workers=workers,
         limit=limit,
-        crawl={"private_networks": ["127.0.0.0/8"]},
+        crawl={"private_networks": ["127.0.0.0/8"], "site_files": []},
         fetch={"timeout_s": 5, "retries": 0, **fetch},
         image={"min_side_px": 64, "size_px": 64},
     )
@@ -104,6 +106,38 @@ def test_the_columns_say_what_was_received_and_where_it_lies(tmp_path: Path) -> 
     stored = (out / row["tar"]).read_bytes()[row["offset"] : row["offset"] + row["length"]]
     with Image.open(io.BytesIO(stored)) as image:
         assert (image.format, image.size) == ("JPEG", (80, 64))
+
+
+@pytest.mark.parametrize(("policy", "outcome"), [("default", "opted_out"), ("report", "ok")])
+def test_rights_inside_a_file_are_kept_and_obeyed(
+    tmp_path: Path, policy: str, outcome: str
+) -> None:
+    xmp = packet(
+        attributes='xmpRights:WebStatement="https://example.org/terms"',
+        elements="<plus:DataMining>DMI-PROHIBITED</plus:DataMining><dc:creator>Ana</dc:creator>"
+        "<dc:rights>(c) Ana</dc:rights>",
+    )
+    signed = with_c2pa(denial(), "JPEG")
+    routes = {
+        "/plain.jpg": answer(picture()),
+        "/xmp.png": answer(with_xmp(xmp, "PNG"), headers=("X-Robots-Tag: noarchive",)),
+        "/c2pa.jpg": answer(signed),
+    }
+    with HostileWeb(routes) as web:
+        out = build_candidates(tmp_path / "out", [web.url(path) for path in routes], 5)
+        base = run_of(out)
+        crawl = msgspec.structs.replace(base.recipe.crawl, optout=policy)
+        recipe = msgspec.structs.replace(base.recipe, crawl=crawl)
+        run_stage(FETCH, msgspec.structs.replace(base, recipe=recipe))
+    [plain, xmp_row, c2pa_row] = samples(out).to_pylist()
+    assert (plain["outcome"], plain["rights_creator"], plain["image_optout"]) == ("ok", "", [])
+    assert xmp_row["outcome"] == c2pa_row["outcome"] == outcome
+    assert xmp_row["image_optout"] == ["iptc:DMI-PROHIBITED@image", "x-robots-tag:noarchive@image"]
+    assert c2pa_row["image_optout"] == ["c2pa:ai_training=notAllowed@image"]
+    assert (xmp_row["rights_creator"], xmp_row["rights_copyright"]) == ("Ana", "(c) Ana")
+    assert xmp_row["rights_license"] == "https://example.org/terms"
+    assert c2pa_row["sha256"] == hashlib.sha256(signed).hexdigest()
+    assert bool(xmp_row["length"]) == bool(xmp_row["tar"]) == (outcome == "ok")
 
 
 def test_tars_are_plain_and_in_candidate_order(tmp_path: Path) -> None:
