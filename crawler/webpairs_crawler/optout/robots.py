@@ -120,31 +120,48 @@ class Rules:
         return cls(otherwise=False)
 
     @property
-    def n_rules(self) -> int:
-        """The rules held: what this object costs in memory."""
-        return sum(len(g.rules) for groups in self._groups.values() for g in groups)
+    def n_bytes(self) -> int:
+        """About what this object holds in memory."""
+        groups = {id(group): group for some in self._groups.values() for group in some}
+        patterns = [pattern for group in groups.values() for pattern, _ in group.rules]
+        usages = [usage for extras in self._extras.values() for usage in extras.usages]
+        patterns += [pattern for pattern, _ in usages]
+        n_characters = sum(len(text) for _, (_, text) in usages) + sum(map(len, self.sitemaps))
+        return sum(pattern.n_bytes for pattern in patterns) + n_characters
 
     def allows(self, agent: str, url: str) -> bool:
         """Whether `agent` (User-Agent header or product token) may fetch this absolute URL.
 
         The URL must be canonical: an Allow is compared with it as it is written.
         """
+        path = UrlPath.of(url)
         own = self._groups.get(product_token(agent).lower())
         everyone = self._groups.get("*", [])
         if own is None:
-            return self._allows(everyone, url)
+            return self._allows(everyone, path)
         # "Foo Bar" is no product token (Google): it obeys the group of Foo and the one for all.
         is_one_product = _ONE_PRODUCT.match(agent) is not None
-        return self._allows(own, url) and (is_one_product or self._allows(everyone, url))
+        return self._allows(own, path) and (is_one_product or self._allows(everyone, path))
 
     def names(self, agent: str) -> bool:
         """Whether a group names this agent, other than by `*`."""
         return product_token(agent).lower() in self._groups
 
-    def forbids_named(self, agent: str, url: str) -> bool:
-        """Whether a group that names this agent keeps it from the URL."""
-        own = self._groups.get(product_token(agent).lower())
-        return own is not None and not self._allows(own, url)
+    def forbids_named(self, agents: Iterable[str], url: str) -> tuple[str, ...]:
+        """Those of the agents that a group names and keeps from the URL."""
+        path = UrlPath.of(url)
+        verdicts: dict[tuple[int, ...], bool] = {}  # one group often names them all
+        forbidden = []
+        for agent in agents:
+            own = self._groups.get(product_token(agent).lower())
+            if own is None:
+                continue
+            which = tuple(map(id, own))
+            if which not in verdicts:
+                verdicts[which] = self._allows(own, path)
+            if not verdicts[which]:
+                forbidden.append(agent)
+        return tuple(forbidden)
 
     def crawl_delay(self, agent: str) -> float | None:
         """Seconds between two requests that the site asks for (not in the RFC, but widely used)."""
@@ -164,8 +181,7 @@ class Rules:
         self._groups = {name: g for name, g in self._groups.items() if name in kept}
         self._extras = {name: e for name, e in self._extras.items() if name in kept}
 
-    def _allows(self, groups: list[_Group], url: str) -> bool:
-        path = UrlPath.of(url)
+    def _allows(self, groups: list[_Group], path: UrlPath) -> bool:
         if path == _ROBOTS:
             return True  # RFC 9309 §2.2.2
         if not groups:

@@ -28,8 +28,8 @@ LIFE_S = 24 * 3600.0
 FAILURE_LIFE_S = 600.0
 """A site that could not be asked is asked again after this; until then nothing of it is fetched."""
 MAX_SITES = 10_000
-MAX_RULES = 200_000
-"""Rules kept of all sites together, about 80 MB; beyond, the sites used longest ago are dropped."""
+MAX_BYTES = 64 * 1024 * 1024
+"""Kept of all sites together, about; beyond, the sites used longest ago are dropped."""
 
 Where = Literal["page", "image"]
 
@@ -58,9 +58,12 @@ class SiteFiles(msgspec.Struct, frozen=True):
     """RSL: what a licence means for training, by location."""
 
     @property
-    def n_rules(self) -> int:
-        """The rules held."""
-        return len(self.tdmrep) + len(self.terms) + (self.ai_txt.n_rules if self.ai_txt else 0)
+    def n_bytes(self) -> int:
+        """About what this object holds in memory."""
+        patterns = [rule[0] for rule in (*self.tdmrep, *self.terms)]
+        n_policies = sum(len(says.policy) for _, says in self.tdmrep)
+        n_ai_txt = self.ai_txt.n_bytes if self.ai_txt else 0
+        return sum(pattern.n_bytes for pattern in patterns) + n_policies + n_ai_txt
 
 
 class Site:
@@ -84,9 +87,9 @@ class Site:
         """Absolute URLs, without repeats."""
 
     @property
-    def n_rules(self) -> int:
-        """The rules held: what this object costs in memory."""
-        return self._rules.n_rules + self._files.n_rules
+    def n_bytes(self) -> int:
+        """About what this object holds in memory."""
+        return 3_000 + self._rules.n_bytes + self._files.n_bytes + sum(map(len, self.sitemaps))
 
     def refusal(self, url: str, where: Where = "page") -> Outcome | None:
         """Why this canonical URL may not be fetched; None when it may.
@@ -106,9 +109,8 @@ class Site:
         return tuple(sorted(set(self._signals(url, where))))
 
     def _signals(self, url: str, where: Where) -> Iterator[str]:
-        for agent in self._named:
-            if self._rules.forbids_named(agent, url):
-                yield signal("robots", agent.lower(), where)
+        for agent in self._rules.forbids_named(self._named, url) if self._named else ():
+            yield signal("robots", agent.lower(), where)
         for field, text in self._rules.content_usage(self._section.agent, url):
             yield from usage_signals(f"robots-{field}", text, where)
         files = self._files
@@ -134,7 +136,7 @@ class _Entry:
     def __init__(self) -> None:
         self.task: asyncio.Future[Site | Outcome]
         self.good_until = math.inf
-        self.n_rules = 0
+        self.n_bytes = 0
 
 
 class Sites:
@@ -147,7 +149,7 @@ class Sites:
         self._section = section
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._n_rules = 0
+        self._n_bytes = 0
 
     async def of(self, url: str) -> Site | Outcome:
         """What the origin of this canonical URL asks.
@@ -175,8 +177,8 @@ class Sites:
         finally:
             entry.good_until = self._clock() + life_s
             if isinstance(site, Site) and self._entries.get(origin) is entry:
-                entry.n_rules = site.n_rules
-                self._n_rules += entry.n_rules
+                entry.n_bytes = site.n_bytes
+                self._n_bytes += entry.n_bytes
             self._shrink(origin)
 
     async def _ask(self, origin: str) -> tuple[Site | Outcome, float]:
@@ -223,7 +225,7 @@ class Sites:
 
     def _shrink(self, newest: str) -> None:
         """Drop the sites used longest ago, but none that is still being asked."""
-        while len(self._entries) > MAX_SITES or self._n_rules > MAX_RULES:
+        while len(self._entries) > MAX_SITES or self._n_bytes > MAX_BYTES:
             idle = (o for o, e in self._entries.items() if e.good_until < math.inf and o != newest)
             origin = next(idle, None)
             if origin is None:
@@ -231,4 +233,4 @@ class Sites:
             self._drop(origin)
 
     def _drop(self, origin: str) -> None:
-        self._n_rules -= self._entries.pop(origin).n_rules
+        self._n_bytes -= self._entries.pop(origin).n_bytes

@@ -368,5 +368,5 @@ def test_the_sites_used_longest_ago_make_room(monkeypatch: pytest.MonkeyPatch) -
         assert len(calls) == 7
 
     monkeypatch.setattr(sites_module, "MAX_SITES", 3)
-    monkeypatch.setattr(sites_module, "MAX_RULES", 40)
+    monkeypatch.setattr(sites_module, "MAX_BYTES", 15_000)
     asyncio.run(use())

@@ -195,7 +195,7 @@ def test_ampersands_as_they_are_found(written: str, url: str) -> None:
 )
 def test_what_is_no_sitemap_is_an_empty_one(body: bytes, faults: dict[str, int]) -> None:
     found = read(body)
-    assert found.page.links == found.sitemaps == found.page.pairs == ()
+    assert (found.page.links, found.sitemaps, found.page.pairs) == ((), (), ())
     assert found.faults == faults
 
 
