@@ -154,14 +154,20 @@ def _text(value: Any) -> str | None:
 
 def _extra(row: Row) -> bytes:
     """The columns that are left as one JSON object; empty for none. Nulls and NaNs are left out."""
-    told = {name: value for name, value in row.items() if _is_told(value)}
     try:
-        return _ENCODER.encode(told) if told else b""
+        # Few rows have nulls, and looking at each value first costs more than encoding.
+        encoded = _ENCODER.encode(row)
+        if _NULL in encoded:
+            encoded = _ENCODER.encode({k: v for k, v in row.items() if _is_told(v)})
     except UnicodeEncodeError:  # a lone surrogate, as JSON can spell it
-        return _ENCODER.encode(_without_surrogates(told))
+        encoded = _ENCODER.encode(_without_surrogates(row))
+    return encoded if encoded != _EMPTY else b""
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
+_NULL = b"null"
+"""What the encoder writes for None, NaN and the infinities."""
+_EMPTY = b"{}"
 
 
 def _is_told(value: Any) -> bool:
@@ -178,17 +184,23 @@ def _shortened(row: Row) -> bytes:
     return b""
 
 
-def _without_surrogates(told: Row) -> Row:
+def _without_surrogates(row: Row) -> Row:
+    """A row whose names and texts can be written, and nothing else in it."""
     return {
-        name.encode(errors="replace").decode(): (
-            value.encode(errors="replace").decode() if isinstance(value, str) else str(value)
-        )
-        for name, value in told.items()
+        _writable(name): _writable(value) if isinstance(value, str) else value
+        for name, value in row.items()
+        if isinstance(value, str | int | float) and _is_told(value)
     }
+
+
+def _writable(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 def _pairs(kept: _Rows, table: TableInput) -> pa.Table:
     n_rows = len(kept.urls)
+    if not n_rows:
+        return PAIRS.empty_table()
     numbers = pa.array(np.array(kept.numbers, dtype=np.int64))
     urls = pa.array(kept.urls, pa.string())
     where = pc.binary_join_element_wise(table.url, numbers.cast(pa.string()), "#")
