@@ -42,7 +42,9 @@ def repaired(chunks: Iterable[bytes]) -> Iterator[bytes]:
             rest = b""
             continue
         text = rest + chunk
-        at = text.rfind(b"&", max(0, len(text) - _MAX_REFERENCE)) if chunk else -1
+        # What a cut may have split, a reference or <![CDATA[, waits for its other half.
+        end = max(0, len(text) - _MAX_REFERENCE)
+        at = max(text.rfind(b"&", end), text.rfind(b"<", end)) if chunk else -1
         text, rest = (text[:at], text[at:]) if at >= 0 else (text, b"")
         yield _REFERENCE.sub(_reference, text) if b"&" in text else text
 

@@ -276,15 +276,30 @@ def test_a_host_that_nobody_answers_is_closed_for_ten_minutes() -> None:
     async def use(sites: Sites, clock: Clock) -> None:
         assert await sites.of(url) is Outcome.CONNECT
         with HostileWeb({}) as web:
-            url_of_another = web.url("/a")
-            assert isinstance(await sites.of(url_of_another), Site)
-        assert await sites.of(url) is Outcome.CONNECT
-        clock.now += FAILURE_LIFE_S
-        assert await sites.of(url) is Outcome.CONNECT
+            assert isinstance(await sites.of(web.url("/a")), Site)
 
     with HostileWeb({}) as gone:
         url = gone.url("/a")
     with_sites(use)
+
+
+def test_a_failure_is_remembered_for_ten_minutes() -> None:
+    async def use() -> None:
+        clock = Clock()
+        answers: list[SiteAnswer | Outcome] = [Outcome.DNS, Outcome.TIMEOUT, SiteAnswer(404)]
+
+        async def get(url: str, max_bytes: int) -> SiteAnswer | Outcome:
+            return answers.pop(0)
+
+        sites = Sites(get, CrawlSection(site_files=()), clock)
+        for outcome in (Outcome.DNS, Outcome.TIMEOUT):
+            assert await sites.of("http://a.example/1") is outcome
+            clock.now += FAILURE_LIFE_S - 1
+            assert await sites.of("http://a.example/2") is outcome
+            clock.now += 1
+        assert isinstance(await sites.of("http://a.example/3"), Site)
+
+    asyncio.run(use())
 
 
 def test_redirects_are_followed_and_endless_ones_mean_absent() -> None:

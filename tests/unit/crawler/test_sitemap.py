@@ -175,7 +175,7 @@ def test_an_image_whose_prefix_was_never_declared_is_one() -> None:
 )
 def test_ampersands_as_they_are_found(written: str, url: str) -> None:
     """Wherever the pieces are cut in which the bytes are read."""
-    for n_before in (0, *range(65_536 - 120, 65_536 - 70)):
+    for n_before in (0, *range(65_536 - 60, 65_536 - 10)):
         body = "<urlset>" + " " * n_before + f"<url><loc>{written}</loc></url></urlset>"
         assert read(body).page.links == (f"https://a.example{url}",)
 
@@ -235,24 +235,28 @@ def test_images_beyond_the_cap_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
     assert found.page.unpaired == {"no_text": 1, "page_full": 3}
 
 
-def bombs() -> Iterator[tuple[str, bytes, str]]:
-    yield "gzip", gzip.compress(b"<urlset>" + b"<a/>" * (MAX_BYTES // 4), 1), "too_many_tags"
-    yield "blanks", gzip.compress(b"<urlset>" + b" " * 2 * MAX_BYTES, 1), "malformed"
+TAGS, MALFORMED = {"too_many_tags": 1}, {"malformed": 1}
+
+
+def bombs() -> Iterator[tuple[str, bytes, dict[str, int]]]:
+    yield "gzip", gzip.compress(b"<urlset>" + b"<a/>" * (MAX_BYTES // 4), 1), TAGS
+    yield "blanks", gzip.compress(b"<urlset>" + b" " * 2 * MAX_BYTES, 1), MALFORMED
     lines = b"https://a.example/" + b"x" * 20_000_000 + b"\nhttps://a.example/1"
-    yield "line", lines, "bad_url"
-    yield "tags", b"<urlset>" + b"<a/>" * (MAX_TAGS + 10), "too_many_tags"
-    yield "depth", b"<a>" * 500_000, "too_many_tags"
-    yield "attributes", b"<urlset><url " + b'a="x" ' * 1_000_000 + b"/>", "malformed"
-    yield "ampersands", b"<urlset>" + b"&" * 8_000_000, "malformed"
-    yield "comment", b"<urlset><!--" + b"-" * 8_000_000, "malformed"
-    yield "name", b"<" + b"a" * 8_000_000, "malformed"
+    yield "line", lines, {"bad_url": 1}
+    yield "tags", b"<urlset>" + b"<a/>" * (MAX_TAGS + 10), TAGS
+    yield "depth", b"<a>" * 500_000, TAGS
+    yield "attributes", b"<urlset><url " + b'a="x" ' * 1_000_000 + b"/>", MALFORMED
+    yield "ampersands", b"<urlset>" + b"&" * 8_000_000, MALFORMED
+    yield "comment", b"<urlset><!--" + b"-" * 8_000_000, MALFORMED
+    yield "name", b"<" + b"a" * 8_000_000, MALFORMED
 
 
-@pytest.mark.parametrize(("body", "fault"), [b[1:] for b in bombs()], ids=[b[0] for b in bombs()])
-def test_a_bomb_is_put_down(body: bytes, fault: str) -> None:
+@pytest.mark.parametrize(("body", "faults"), [b[1:] for b in bombs()], ids=[b[0] for b in bombs()])
+def test_a_bomb_is_put_down(body: bytes, faults: dict[str, int]) -> None:
+    """Soon: what comes after a gap or the thousandth thousand of tags is not looked at."""
     found = read(body)
     assert found.page.pairs == ()
-    assert fault in found.faults
+    assert found.faults == faults
 
 
 def test_too_many_bytes_are_left() -> None:
