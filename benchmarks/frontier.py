@@ -68,11 +68,11 @@ def ours(n_hosts: int, n_urls: int, n_out: int) -> Measured:
     """The frontier in free order: a link is queued when its page is answered."""
     n_pages = n_urls // LINKS_PER_PAGE
     plan = CrawlPlan(
-        seeds=tuple(f"http://seed.example/{i}" for i in range(n_pages)),
+        seeds=tuple(f"http://seed-{i}.example/" for i in range(n_pages)),
         max_pages=10**9,
         max_depth=10**9,
         allowed_domains=("*",),
-        per_host=n_pages,
+        per_host=4,
         order="free",
     )
     with tempfile.TemporaryDirectory() as name:

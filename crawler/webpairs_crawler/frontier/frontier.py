@@ -53,8 +53,7 @@ class Frontier:
         self._n_adds = 0
         self._store = UrlStore(folder, plan.order)
         if self._store.is_new:
-            for seed in plan.seeds:
-                self._store.add(Found(seed, 0, 0, PAGE))
+            self._store.add([Found(seed, 0, 0, PAGE) for seed in dict.fromkeys(plan.seeds)])
         counts = self._store.counts()
         self._n_answered = counts.n_answered
         self._n_waiting = counts.n_waiting
@@ -96,7 +95,7 @@ class Frontier:
 
     @property
     def n_sitemaps_left_out(self) -> int:
-        """Sitemaps over the cap for each host, nested too deep or on another site."""
+        """How often a sitemap over the cap for its host, nested too deep or elsewhere was named."""
         return self._n_sitemaps_left_out
 
     def next_ask(self) -> Ask | None:
@@ -147,12 +146,14 @@ class Frontier:
         A page may lie out of scope: who adds it knows why. A sitemap may not. In levels order it
         waits for the end of the wave that is under way.
         """
-        is_new = self._add(Found(url, depth, 0, kind, payload))
+        if kind == SITEMAP and not self._scope.holds(url):
+            return False
+        n_new = self._add([Found(url, depth, 0, kind, payload)])
         self._advance()
         self._n_adds += 1
         if self._n_adds % _ADDS_PER_COMMIT == 0:
             self._store.commit()
-        return is_new
+        return bool(n_new)
 
     def pause(self, host: str, seconds: float) -> None:
         """Ask nothing of a host for so long (Retry-After), an hour at most."""
@@ -197,42 +198,41 @@ class Frontier:
         raise AssertionError("a host stood in line without work")
 
     def _absorb(self, ask: Ask, answer: Answer) -> None:
+        links = [url for url in dict.fromkeys(answer.links) if self._scope.holds(url)]
         if answer.outcome == REDIRECT:
             if ask.hop < MAX_REDIRECTS:
-                for url in answer.links:
-                    if self._scope.holds(url):
-                        self._add(Found(url, ask.depth, ask.hop + 1, ask.kind))
+                self._add([Found(url, ask.depth, ask.hop + 1, ask.kind) for url in links])
             return
         if ask.depth < self._plan.max_depth:
-            for url in dict.fromkeys(answer.links):
-                if self._scope.holds(url) and may_be_page(url):
-                    self._add(Found(url, ask.depth + 1, 0, PAGE))
+            self._add([Found(url, ask.depth + 1, 0, PAGE) for url in links if may_be_page(url)])
         for url in dict.fromkeys(answer.sitemaps):
             self._absorb_sitemap(ask, url)
 
     def _absorb_sitemap(self, ask: Ask, url: str) -> None:
-        if ask.kind == PAGE:
-            self._add(Found(url, 0, 0, SITEMAP))
-        elif ask.hop < MAX_NESTED_SITEMAPS and _are_one_site(url, ask.url):
-            self._add(Found(url, 0, ask.hop + 1, SITEMAP))
+        if ask.kind == PAGE and self._scope.holds(url):
+            self._add([Found(url, 0, 0, SITEMAP)])
+        elif ask.kind == SITEMAP and ask.hop < MAX_NESTED_SITEMAPS and _are_one_site(url, ask.url):
+            self._add([Found(url, 0, ask.hop + 1, SITEMAP)])
         else:
             self._leave_out_sitemap()
 
-    def _add(self, found: Found) -> bool:
-        if found.kind == PAGE:
-            if self._n_pages >= self._plan.max_pages:
-                return False
-        elif not self._scope.holds(found.url):
-            return False
-        elif self._is_free and self._has_enough_sitemaps(found.url):
-            self._leave_out_sitemap()
-            return False
-        if not self._store.add(found):
-            return False
+    def _add(self, found: list[Found]) -> int:
+        """Add URLs as far as there is room for them, and return how many are new."""
+        new = self._store.add([one for one in found if self._has_room(one)])
         if self._is_free:
-            self._hosts.add_work(host_key(host_of(found.url)))
+            for one in new:
+                self._hosts.add_work(host_key(host_of(one.url)))
         else:
-            self._n_waiting += 1
+            self._n_waiting += len(new)
+        return len(new)
+
+    def _has_room(self, found: Found) -> bool:
+        if found.kind == PAGE:
+            return self._n_pages < self._plan.max_pages
+        if self._is_free and self._has_enough_sitemaps(found.url):
+            if not self._store.has_met(found.url):
+                self._leave_out_sitemap()
+            return False
         return True
 
     def _has_enough_sitemaps(self, url: str) -> bool:

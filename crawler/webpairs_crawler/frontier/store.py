@@ -9,9 +9,9 @@ A URL is found again by a 64-bit hash and then compared itself, so no page is ev
 that was not. Hosts are kept by the hash of their name: two that collide share a queue, politely.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -31,8 +31,10 @@ from webpairs_crawler.web.urls import host_of
 
 FILE_NAME = "frontier.sqlite"
 _VERSION = 1
-_CACHE_KIB = 4096
-_WAL_BYTES = 16 * 2**20
+_CACHE_KIB = 8192
+_WAL_PAGES = 8000
+"""Pages of 4 KiB after which the log is folded into the database. SQLite's 1000 are too few: links
+fall all over the index of hashes, and a page changed ten times is folded in once."""
 _READ_RECORDS = 16
 
 _TABLES = """
@@ -70,9 +72,21 @@ UPDATE urls SET state = 'queued', rank = wave.rank FROM (
 ) AS wave WHERE urls.id = wave.id
 """
 _INSERT = (
-    "INSERT INTO urls (hash, host, url, kind, depth, hop, rank, state, attempts, payload) "
-    "VALUES (?, ?, ?, ?, ?, ?, 0, ?, 0, ?)"
+    "INSERT INTO urls (hash, host, url, kind, depth, hop, payload, state, rank, attempts) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0)"
 )
+_MET = (
+    "SELECT id, url, state, depth, hop, kind = 'page' FROM urls "
+    "WHERE hash IN (SELECT value FROM json_each(?))"
+)
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: "is in use: wait for the other run or choose another place with --out",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: choose another place with --out",
+    sqlite3.SQLITE_READONLY: "cannot be written: choose another place with --out",
+    sqlite3.SQLITE_CORRUPT: "is damaged: run again with --fresh to crawl from the seeds",
+    sqlite3.SQLITE_NOTADB: "is damaged: run again with --fresh to crawl from the seeds",
+}
+_NOT_MET = (0, "", "", 0, 0, 0)
 _FIRST_QUEUED = (
     "SELECT id, url, depth, hop, kind, attempts, payload FROM urls "
     "WHERE host = ? AND state = 'queued' ORDER BY depth, rank, id LIMIT ?"
@@ -107,9 +121,11 @@ class UrlStore:
         self._first_state = "queued" if order == "free" else "waiting"
         with disk_errors():
             folder.mkdir(parents=True, exist_ok=True)
-        with self._errors():
+        try:
             self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
             self.is_new = self._open(order)
+        except sqlite3.Error as error:
+            raise self._error(error) from error
 
     def _open(self, order: str) -> bool:
         run = self._db.execute
@@ -117,7 +133,7 @@ class UrlStore:
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = NORMAL")
         run(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        run(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        run(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         run("BEGIN EXCLUSIVE")
         version = run("PRAGMA user_version").fetchone()[0]
         if version == 0:
@@ -153,27 +169,34 @@ class UrlStore:
         """URLs that wait for their wave."""
         return self._number("SELECT count(*) FROM urls WHERE state = 'waiting'")
 
-    def add(self, found: Found) -> bool:
-        """Keep a URL; False when it was met before.
+    def add(self, found: Sequence[Found]) -> list[Found]:
+        """Keep URLs and return those that were never met before.
 
-        In levels order it waits for its wave. One that waits already moves to the earlier wave of
-        the two, where a sitemap stands before a page: so it is the same whichever came first.
+        In levels order they wait for their wave. One that waits already moves to the earlier wave
+        of the two, where a sitemap stands before a page: so it is the same whichever came first.
         """
-        key = url_hash(found.url)
-        for url_id, url, state, *wave in self._rows(
-            "SELECT id, url, state, depth, hop, kind = 'page' FROM urls WHERE hash = ?", (key,)
-        ):
-            if url == found.url:
-                if state == "waiting" and [found.depth, found.hop, found.kind == PAGE] < wave:
-                    self._change(
-                        "UPDATE urls SET depth = ?, hop = ?, kind = ? WHERE id = ?",
-                        (found.depth, found.hop, found.kind, url_id),
-                    )
-                return False
-        host = host_key(host_of(found.url))
-        wanted = (found.kind, found.depth, found.hop, self._first_state, found.payload)
-        self._change(_INSERT, (key, host, found.url, *wanted))
-        return True
+        hashes = {one.url: url_hash(one.url) for one in found}
+        met = self._met(list(hashes.values()))
+        fresh = [one for one in found if one.url not in met]
+        self._change_many(
+            _INSERT,
+            [
+                (hashes[one.url], host_key(host_of(one.url)), *_columns(one), self._first_state)
+                for one in fresh
+            ],
+        )
+        for one in found:
+            url_id, _, state, *wave = met.get(one.url, _NOT_MET)
+            if state == "waiting" and [one.depth, one.hop, one.kind == PAGE] < wave:
+                self._change(
+                    "UPDATE urls SET depth = ?, hop = ?, kind = ? WHERE id = ?",
+                    (one.depth, one.hop, one.kind, url_id),
+                )
+        return fresh
+
+    def has_met(self, url: str) -> bool:
+        """Whether a URL was ever added."""
+        return url in self._met([url_hash(url)])
 
     def n_sitemaps(self, host: int) -> int:
         """Sitemaps of a host that were admitted."""
@@ -290,16 +313,25 @@ class UrlStore:
     def close(self) -> None:
         """Commit and close the file."""
         self.commit()
-        with self._errors():
+        try:
             self._db.close()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
 
     def _run(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
-        with self._errors():
+        try:
             return self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            raise self._error(error) from error
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        with self._errors():
+        try:
             return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+
+    def _met(self, hashes: list[int]) -> dict[str, tuple[Any, ...]]:
+        return {row[1]: row for row in self._rows(_MET, (json.dumps(hashes),))}
 
     def _number(self, sql: str, values: tuple[Any, ...] = ()) -> int:
         number: int = self._rows(sql, values)[0][0]
@@ -310,28 +342,28 @@ class UrlStore:
             self._run("BEGIN")
         return self._run(sql, values)
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _change_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
+        if not self._db.in_transaction:
+            self._run("BEGIN")
         try:
-            yield
+            self._db.executemany(sql, rows)
         except sqlite3.Error as error:
-            raise StorageError(_sentence(error, self._path)) from error
+            raise self._error(error) from error
+
+    def _error(self, error: sqlite3.Error) -> StorageError:
+        code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            return StorageError(
+                f"cannot write {self._path}: the disk is full or failing; free some space (or "
+                "choose another place with --out) and run the same command again; finished units "
+                "are kept"
+            )
+        advice = _ADVICE.get(code, f"cannot be used ({error}): run again with --fresh")
+        return StorageError(f"{self._path} {advice}")
 
 
-def _sentence(error: sqlite3.Error, path: Path) -> str:
-    code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-        return (
-            f"cannot write {path}: the disk is full or failing; free some space (or choose another "
-            "place with --out) and run the same command again; finished units are kept"
-        )
-    if code == sqlite3.SQLITE_BUSY:
-        return f"{path} is in use: wait for the other run or choose another place with --out"
-    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-        return f"cannot write {path}: choose another place with --out"
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return f"{path} is damaged: run again with --fresh to crawl from the seeds"
-    return f"{path} cannot be used ({error}): run again with --fresh to crawl from the seeds"
+def _columns(found: Found) -> tuple[str, str, int, int, bytes]:
+    return found.url, found.kind, found.depth, found.hop, found.payload
 
 
 def url_hash(url: str) -> int:
