@@ -34,6 +34,7 @@ _HANDLERS = {
     "ftp": None,
     "s3": None,
 }
+_FEED_FILE = "webpairs_crawler.live.feed_file.UnbufferedFile"
 _REPLACED = (RetryMiddleware, RobotsTxtMiddleware, HttpProxyMiddleware)
 """Their work is done here; a proxy of the environment would hide addresses from the guard."""
 
@@ -76,6 +77,7 @@ def _defaults(section: CrawlSection) -> dict[str, object]:
         "DOWNLOAD_MAXSIZE": section.max_page_bytes,
         "DOWNLOAD_WARNSIZE": 0,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
+        "FEED_STORAGES": {"": _FEED_FILE, "file": _FEED_FILE},
         # Both run code for whoever reaches their port.
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,

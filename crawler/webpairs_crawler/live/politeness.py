@@ -54,6 +54,8 @@ class Politeness:
             raise KeptAway(Outcome.REFUSED_PRIVATE)
         if is_site_file(request):
             return
+        if not request.url.startswith(("http://", "https://")):
+            raise KeptAway(Outcome.BAD_URL)
         site = await self._sites.of(request.url)
         if isinstance(site, Outcome):
             # Unreachable means forbidden, and the same would keep the page away: so say that.

@@ -16,11 +16,11 @@ FRONTIER_DIR = "WEBPAIRS_FRONTIER_DIR"
 
 def section_of(settings: Any) -> CrawlSection:
     """The `[crawl]` section that the settings hold. Raises RecipeError on a wrong field."""
-    held = settings.get(CRAWL) or {}
+    held = settings.get(CRAWL)
     if isinstance(held, CrawlSection):
         return held
     try:
-        section = msgspec.convert(dict(held), CrawlSection)
+        section = msgspec.convert(settings.getdict(CRAWL), CrawlSection)
     except (msgspec.ValidationError, ValueError) as error:
         raise RecipeError(f"the Scrapy setting {CRAWL} is not valid: {error}") from None
     return section
