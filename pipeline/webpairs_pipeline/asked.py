@@ -7,6 +7,7 @@ are kept for a day, as a robots.txt is (RFC 9309 §2.4); after that the recheck 
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,21 +41,27 @@ class Asked:
         self._is_fresh = is_fresh
 
     def __enter__(self) -> Self:
-        with files.disk_errors():
+        with self._storage():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        try:
             self._db = self._opened()
             if self._is_fresh or not self._is_ours():
                 self._db.close()
                 self.remove()
                 self._db = self._opened()
                 self._db.executescript(_TABLES)
+        return self
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        """Full disks and files of others become one sentence."""
+        try:
+            with files.disk_errors():
+                yield
         except sqlite3.Error as error:
             raise StorageError(
-                f"cannot keep notes in {self._path} ({error}): delete that file or choose another "
-                "place with --out"
+                f"cannot keep notes in {self._path} ({error}): free some space, delete that file "
+                "or choose another place with --out"
             ) from error
-        return self
 
     def _opened(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path)
@@ -77,7 +84,7 @@ class Asked:
 
     def write_down(self, addresses: Iterable[Address]) -> None:
         """Note all addresses that will be asked; each counts once."""
-        with files.disk_errors(), self._db:
+        with self._storage(), self._db:
             self._db.executemany(
                 "INSERT OR IGNORE INTO asked (url, place) VALUES (?, ?)", addresses
             )
@@ -105,7 +112,7 @@ class Asked:
             (str(checked.verdict), " ".join(checked.signals), url, place)
             for (url, place), checked in found
         ]
-        with files.disk_errors(), self._db:
+        with self._storage(), self._db:
             sql = "UPDATE asked SET verdict = ?, signals = ? WHERE url = ? AND place = ?"
             self._db.executemany(sql, rows)
 

@@ -1,8 +1,12 @@
 """`webpairs recheck` on a dataset made by the command line, after its web has changed its mind."""
 
+import asyncio
 import csv
 import hashlib
 import json
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +14,7 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 import pytest
 
-from command import webpairs
+from command import ROOT, WEBPAIRS, webpairs
 from hostile_web import Answer, HostileWeb, Request, answer, picture, redirect
 from webpairs_core.schema import SHARD, read_table
 
@@ -149,6 +153,39 @@ def test_who_cannot_be_reached_has_not_said_no(made: Made, tmp_path: Path) -> No
     result = recheck(made.shards, "--out", tmp_path / "list.jsonl")
     assert (result["unknown"], result["must_go"]) == (8, 0)
     assert (tmp_path / "list.jsonl").read_bytes() == b""
+
+
+async def hang(request: Request) -> None:
+    await asyncio.sleep(60)
+
+
+def test_an_interrupted_recheck_goes_on(made: Made, tmp_path: Path) -> None:
+    made.one.routes["/5.jpg"] = hang
+    words = ["recheck", str(made.shards), "--out", str(tmp_path / "list.csv")]
+    process = subprocess.Popen(
+        [*WEBPAIRS, *words, "--set", "fetch.timeout_s=60"],
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    )
+    pages_and_images = {*ONE, *TWO}
+    while len({*made.one.paths, *made.two.paths} & pages_and_images) < len(pages_and_images):
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.3)  # the last of the others is answered
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "the same command goes on" in said
+    assert not (tmp_path / "list.csv").exists()
+
+    made.one.routes["/5.jpg"] = image(5, *NOAI)
+    made.one.paths.clear()
+    made.two.paths.clear()
+    result = recheck(made.shards, "--out", tmp_path / "list.csv")
+    assert (result["opted_out"], result["fine"]) == (1, 7)
+    assert [path for path in made.one.paths if path in ONE] == ["/5.jpg"]
+    assert made.two.paths == []
 
 
 def test_the_policy_can_be_stricter_than_the_recipe(made: Made, tmp_path: Path) -> None:
