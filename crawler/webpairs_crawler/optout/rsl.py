@@ -4,6 +4,8 @@ Only that one question is answered. Its vocabulary of users, places and prices i
 a licence; a data set builder asks whether training is free, and takes anything else for no.
 """
 
+from collections.abc import Iterator
+
 from lxml import etree
 
 from webpairs_crawler.optout.patterns import Pattern
@@ -21,22 +23,24 @@ def read_rsl(body: bytes, origin: str) -> tuple[tuple[Pattern, str], ...]:
 
     Malformed documents say nothing. Entities are not resolved and nothing is loaded.
     """
+    try:
+        return tuple(_rules(body, origin))
+    except (etree.LxmlError, ValueError):  # ValueError: names and texts that are no Unicode
+        return ()
+
+
+def _rules(body: bytes, origin: str) -> Iterator[tuple[Pattern, str]]:
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True
     )
-    try:
-        root = etree.fromstring(body, parser)
-    except (etree.XMLSyntaxError, ValueError):
-        return ()
+    root = etree.fromstring(body, parser)
     if root is None or _name(root) != "rsl":
-        return ()
-    rules = []
+        return
     contents = [node for node in root if _name(node) == "content"][:MAX_CONTENTS]
     for content in contents:
         path = _path(str(content.get("url") or "/"), origin)
         if path:
-            rules.append((Pattern.of(path), _terms(content)))
-    return tuple(rules)
+            yield Pattern.of(path), _terms(content)
 
 
 def _terms(content: etree._Element) -> str:

@@ -7,6 +7,7 @@ of it ten times that. Entities stay unresolved, so they cannot multiply.
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 
 import msgspec
@@ -201,7 +202,11 @@ class _Tags:
             self._open.pop()
 
     def close(self) -> None:
-        """The end of the file: an item that never ended counts too."""
+        """Called at the end of the file."""
+        self.finish()
+
+    def finish(self) -> None:
+        """An item that never ended counts too."""
         if self._item is not None:
             self._finish(next((name for name in reversed(self._open) if name in _ITEMS), "url"))
 
@@ -252,8 +257,11 @@ def _read_xml(first: bytes, chunks: Iterator[bytes], found: _Found) -> None:
         parser.close()
     except _Stop:
         return
-    except etree.LxmlError:
-        tags.close()
+    except (etree.LxmlError, ValueError):  # ValueError: names that are no Unicode
+        with suppress(_Stop):
+            tags.finish()
+        found.faults["malformed"] += 1
+        return
     if len(parser.feed_error_log.filter_from_fatals()):
         found.faults["malformed"] += 1
 
