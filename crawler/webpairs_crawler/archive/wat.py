@@ -9,21 +9,30 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from webpairs_core.records import TextSource
 from webpairs_core.text import normalise_text
 from webpairs_crawler.archive.columns import Columns, PageEntry, PairRows
 from webpairs_crawler.archive.records import Record
 from webpairs_crawler.archive.source import ArchiveOutcome, ArchiveSource, parse_date
 from webpairs_crawler.archive.warc import status_outcome
-from webpairs_crawler.archive.wat_links import CUT_SOURCES, cut_images
+from webpairs_crawler.archive.wat_links import (
+    CUT_SOURCES,
+    Groups,
+    cut_links,
+    normal,
+    pairs_of_one_source,
+    written_url,
+)
 from webpairs_crawler.archive.wat_record import (
+    Head,
     Html,
     Http,
-    Link,
-    Wat,
     links_in,
     parse,
-    parse_without_links,
+    parse_leniently,
+    without_links,
 )
 from webpairs_crawler.optout.signals import (
     signals_from_headers,
@@ -36,6 +45,7 @@ from webpairs_crawler.page.social import card_of
 from webpairs_crawler.page.texts import TEXT_CHARS
 from webpairs_crawler.web.urls import canonical, join
 
+_RSL = b"rsl+xml"
 _LANG = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,8})*\Z")
 
 
@@ -54,10 +64,13 @@ def _page(record: Record, source: ArchiveSource) -> tuple[PageEntry, PairRows] |
     body = record.body
     if len(body) > source.max_page_bytes:
         return _refused(record.url, ArchiveOutcome.TOO_LARGE)
-    links = links_in(body) if CUT_SOURCES.issuperset(source.texts) else None
-    wat = parse_without_links(body, links) if links else None
+    wat, found = None, None
+    links = links_in(body) if CUT_SOURCES.keys() >= set(source.texts) else None
+    if links:
+        found = cut_links(body, links)
+        wat = parse(without_links(body, links)) if found is not None else None
     if wat is None:
-        wat, links = parse(body), None
+        wat, found = parse(body) or parse_leniently(body), None
     if wat is None:
         return _refused(record.url, ArchiveOutcome.BAD_JSON)
     http, written = wat.envelope.payload.http, wat.envelope.header.url
@@ -68,14 +81,30 @@ def _page(record: Record, source: ArchiveSource) -> tuple[PageEntry, PairRows] |
     if outcome != ArchiveOutcome.OK or url is None or http.html is None:
         return _refused(written, outcome, http.status)
     base = (join(url, http.html.head.base) if http.html.head.base else None) or url
-    rows = cut_images(body, links, base, source.texts) if links else None
-    if rows is None:
-        whole = parse(body) if links else wat
-        if whole is None or whole.envelope.payload.http is None:
-            return _refused(written, ArchiveOutcome.BAD_JSON, http.status)
-        rows = listed_images(whole.envelope.payload.http.html or Html(), base, source.texts)
-    found_in = f"{source.name}@{record.offset}"
-    return _entry(wat, url, base, source.agent, (found_in, rows)), rows
+    rows = _rows(http.html, found, base, source.texts)
+    entry = PageEntry(
+        url=url,
+        outcome=outcome,
+        http_status=http.status,
+        n_images=rows.n_images,
+        unpaired=rows.unpaired,
+        optout=_signals(http, http.html.head, source.agent),
+        found_in=f"{source.name}@{record.offset}",
+        fetched_at=parse_date(wat.envelope.header.date),
+        lang=_lang(http.html.head),
+        license_url=_license(http.html.head, base),
+        title=normalise_text(http.html.head.title[: 10 * CONTEXT_CHARS])[:CONTEXT_CHARS].rstrip(),
+    )
+    return entry, rows
+
+
+def _rows(
+    html: Html, found: list[Groups] | None, base: str, sources: Sequence[TextSource]
+) -> PairRows:
+    if found is not None and len(sources) == 1:
+        return pairs_of_one_source(found, base, sources[0])
+    images = _listed(html, sources) if found is None else _cut(found, sources)
+    return pairs_of_images(images, base, sources)
 
 
 def _refused(written: str, outcome: ArchiveOutcome, status: int = 0) -> tuple[PageEntry, PairRows]:
@@ -91,59 +120,84 @@ def _outcome(http: Http) -> ArchiveOutcome:
     return outcome
 
 
-def listed_images(html: Html, base: str, sources: Sequence[TextSource]) -> PairRows:
-    """The pairs of a parsed record: image links, then those to image files, then cards.
+class WatImage(msgspec.Struct, frozen=True):
+    """An image that a WAT record names."""
 
-    As `cut_images` where that can be used; and as `read_page`, a pair found before is `repeated`
-    when a link or a card says it again.
-    """
+    url: str
+    """As written."""
+    texts: tuple[tuple[TextSource, str], ...]
+    """As written, by the sources asked for."""
+    is_copy: bool = False
+    """Found where pages repeat what they show elsewhere: links, cards."""
+
+
+def pairs_of_images(
+    images: Iterable[WatImage], base: str, sources: Sequence[TextSource]
+) -> PairRows:
+    """The pairs of images, by the rules of `page.extract`: a text that several sources give one
+    image is tagged with the first of them, and a copy of a pair found before is `repeated`."""
     rows = PairRows()
     unpaired: Counter[str] = Counter()
-    seen: set[tuple[str, str]] = set()
-    for written, texts, is_copy in _images(html, sources):
-        rows.n_images += 1
-        given: dict[str, str] = {}
-        for source, raw in texts:
-            text = normalise_text(raw[:TEXT_CHARS])
-            if text:
-                given.setdefault(text, source)
-        if not given:
-            unpaired["no_text"] += 1
-            continue
-        found = reference_urls(base, written)
-        if not found.url:
-            unpaired[found.reason] += 1
-            continue
-        new = [text for text in given if not (is_copy and (found.url, text) in seen)]
-        unpaired["repeated"] += not new
-        for text in new:
-            seen.add((found.url, text))
-            rows.add(found.url.encode(), text.encode(), given[text])
-    rows.unpaired = {reason: n for reason, n in sorted(unpaired.items()) if n}
+    named = [(reference_urls(base, image.url), _normal(image), image) for image in images]
+    rank = {source: i for i, source in enumerate(sources)}
+    first: dict[tuple[str, str], TextSource] = {}
+    for urls, texts, _ in named:
+        for text, source in texts.items():
+            known = first.setdefault((urls.url, text), source)
+            if rank[source] < rank[known]:
+                first[urls.url, text] = source
+    given: set[tuple[str, str]] = set()
+    for urls, texts, image in named:
+        new = [
+            (text, source)
+            for text, source in texts.items()
+            if urls.url
+            and first[urls.url, text] == source
+            and not (image.is_copy and (urls.url, text) in given)
+        ]
+        if not new:
+            reason = "repeated" if urls.url and texts else urls.reason
+            unpaired[reason if texts else "no_text"] += 1
+        for text, source in new:
+            given.add((urls.url, text))
+            rows.add(urls.url.encode(), text.encode(), str(source))
+    rows.n_images, rows.unpaired = len(named), dict(unpaired)
     return rows
 
 
-Texts = Sequence[tuple[TextSource, str]]
+def _normal(image: WatImage) -> dict[str, TextSource]:
+    texts: dict[str, TextSource] = {}
+    for source, raw in image.texts:
+        text = normalise_text(raw[:TEXT_CHARS])
+        if text:
+            texts.setdefault(text, source)
+    return texts
 
 
-def _images(html: Html, sources: Sequence[TextSource]) -> Iterator[tuple[str, Texts, bool]]:
-    """Each image: its URL as written, its texts, and whether it is likely there twice."""
+def _cut(found: list[Groups], sources: Sequence[TextSource]) -> Iterator[WatImage]:
+    """The image links that were cut out of a record."""
+    for groups in found:
+        texts = tuple((source, normal(groups, CUT_SOURCES[source])) for source in sources)
+        yield WatImage(written_url(groups), texts)
+
+
+def _listed(html: Html, sources: Sequence[TextSource]) -> Iterator[WatImage]:
+    """The images of a parsed record: image links, then links to image files, then cards."""
     for link in html.links:
         if link.path == "IMG@/src":
-            yield link.url, _texts(link, sources), False
+            given = {TextSource.ALT: link.alt, TextSource.TITLE: link.title}
+            yield WatImage(link.url, tuple((s, given[s]) for s in sources if s in given))
     if TextSource.ANCHOR in sources:
         for link in html.links:
             if link.path == "A@/href" and (link.text or link.title) and is_image_file(link.url):
-                texts = [(TextSource.ANCHOR, link.text), (TextSource.ANCHOR, link.title)]
-                yield link.url, texts, True
-    if TextSource.OG in sources:
-        for shared in card_of(_attributes(html)).images:
-            yield shared.url, [(TextSource.OG, shared.alt)], True
-
-
-def _texts(link: Link, sources: Sequence[TextSource]) -> Texts:
-    given = {TextSource.ALT: link.alt, TextSource.TITLE: link.title}
-    return [(source, given[source]) for source in sources if source in given]
+                raw = ((TextSource.ANCHOR, link.text), (TextSource.ANCHOR, link.title))
+                yield WatImage(link.url, raw, is_copy=True)
+    if TextSource.OG in sources or TextSource.OG_TITLE in sources:
+        card = card_of(_attributes(html))
+        for shared in card.images:
+            given = {TextSource.OG: shared.alt, TextSource.OG_TITLE: card.title}
+            texts = tuple((s, given[s]) for s in sources if s in given)
+            yield WatImage(shared.url, texts, is_copy=True)
 
 
 def _attributes(html: Html) -> Iterator[dict[str, str | None]]:
@@ -151,35 +205,36 @@ def _attributes(html: Html) -> Iterator[dict[str, str | None]]:
         yield {"name": meta.name, "property": meta.property, "content": meta.content}
 
 
-def _entry(wat: Wat, url: str, base: str, agent: str, found: tuple[str, PairRows]) -> PageEntry:
-    """The row of a page, from the record parsed with or without its links."""
-    http = wat.envelope.payload.http
-    assert http is not None
-    assert http.html is not None
-    head = http.html.head
-    found_in, rows = found
-    named = [(meta.name, meta.content) for meta in head.metas if meta.name]
-    lang = next((text for name, text in named if name == "HTML@/lang"), "").strip().lower()
-    optout = {
-        *signals_from_headers(http.headers, "page", agent),
-        *signals_from_meta(named, agent),
-        *signals_from_links((link.rel, link.type, link.url) for link in head.links),
-    }
+def _lang(head: Head) -> str:
+    claims = {meta.name or meta.property: meta.content for meta in reversed(head.metas)}
+    for claim in (claims.get("HTML@/lang", ""), claims.get("og:locale", "").replace("_", "-")):
+        lower = claim.strip().lower()
+        if _LANG.match(lower):
+            return lower
+    return ""
+
+
+def _license(head: Head, base: str) -> str:
+    if b"license" not in bytes(head.link_elements).lower():
+        return ""
     licenses = (link.url for link in head.links if "license" in link.rel.lower().split())
-    return PageEntry(
-        url=url,
-        outcome=ArchiveOutcome.OK,
-        http_status=http.status,
-        n_images=rows.n_images,
-        unpaired=rows.unpaired,
-        optout=tuple(sorted(optout)),
-        found_in=found_in,
-        fetched_at=parse_date(wat.envelope.header.date),
-        lang=lang if _LANG.match(lang) else "",
-        license_url=_first_url(base, licenses),
-        title=normalise_text(head.title[: 10 * CONTEXT_CHARS])[:CONTEXT_CHARS],
-    )
+    return next((url for href in licenses if (url := join(base, href))), "")
 
 
-def _first_url(base: str, references: Iterable[str]) -> str:
-    return next((url for href in references if (url := join(base, href))), "")
+def _signals(http: Http, head: Head, agent: str) -> tuple[str, ...]:
+    """The opt-out signals of a page. Headers and links are parsed when they can hold one only."""
+    found: tuple[str, ...] = ()
+    headers = bytes(http.fields).lower()
+    if b"x-robots" in headers or b"tdm-" in headers or b"content-u" in headers or _RSL in headers:
+        found += signals_from_headers(http.headers, "page", agent)
+    named = [
+        (meta.name, meta.content)
+        for meta in head.metas
+        # Every restriction has a "no", and nearly no other content of a robots meta.
+        if "tdm" in (name := meta.name.lower()) or (name and "no" in meta.content.lower())
+    ]
+    if named:
+        found += signals_from_meta(named, agent)
+    if _RSL in bytes(head.link_elements).lower():
+        found += signals_from_links((link.rel, link.type, link.url) for link in head.links)
+    return tuple(sorted(set(found))) if found else ()
