@@ -128,7 +128,10 @@ def is_image_file(href: str) -> bool:
 
     Not a page about one: MediaWiki's `File:x.jpg` and code hosts' `/blob/x.png` are HTML.
     """
-    path = href.partition("?")[0].partition("#")[0].rstrip()
+    path = href
+    if "?" in path or "#" in path:
+        path = path.partition("?")[0].partition("#")[0]
+    path = path.rstrip()
     if not path[-5:].lower().endswith(_IMAGE_ENDS):
         return False
     name = path.rpartition("/")[2].lower()

@@ -47,7 +47,8 @@ class Elements(msgspec.Struct, kw_only=True):
     lang: str = ""
     """The lang of the html element, as written."""
     title: LexborNode | None = None
-    has_noscript: bool = False
+    noscripts: set[int] = set()
+    """By identity."""
 
 
 def look(tree: LexborHTMLParser) -> Elements:
@@ -60,8 +61,12 @@ def look(tree: LexborHTMLParser) -> Elements:
             continue
         last = node.mem_id
         tag = node.tag or ""
-        if tag in ("a", "area"):
-            _add_link(found, node)
+        if tag == "a" or tag == "area":
+            attributes = node.attributes
+            if "href" in attributes and len(found.links) < MAX_LINKS:  # else here for its class
+                found.links.append((node, attributes))
+                if "rel" in attributes:
+                    _add_license(found, attributes)
         elif tag in ("img", "amp-img"):
             found.images.append(node)
         elif tag == "figcaption":
@@ -72,13 +77,8 @@ def look(tree: LexborHTMLParser) -> Elements:
     return found
 
 
-def _add_link(found: Elements, node: LexborNode) -> None:
-    attributes = node.attributes
-    if "href" not in attributes:  # here for its class
-        return
-    if len(found.links) < MAX_LINKS:
-        found.links.append((node, attributes))
-    if "rel" in attributes and "license" in (attributes["rel"] or "").lower().split():
+def _add_license(found: Elements, attributes: Attributes) -> None:
+    if "license" in (attributes["rel"] or "").lower().split():
         found.licenses.append(attributes["href"] or "")
 
 
@@ -95,7 +95,7 @@ def _add_other(found: Elements, node: LexborNode, tag: str) -> None:
     elif tag == "link":
         found.licenses.append(node.attributes.get("href") or "")
     elif tag == "noscript":
-        found.has_noscript = True
+        found.noscripts.add(node.mem_id)
     elif tag == "script":
         if len(found.scripts) < MAX_SCRIPTS:
             found.scripts.append(node)

@@ -20,6 +20,7 @@ from webpairs_core.records import Pair, TextSource
 from webpairs_core.text import normalise_text
 from webpairs_crawler.optout.signals import forbids_links, signals_from_headers, signals_from_meta
 from webpairs_crawler.page.candidates import ImageUrls, image_urls, is_placeholder
+from webpairs_crawler.page.captions import above
 from webpairs_crawler.page.elements import Elements, look
 from webpairs_crawler.page.image import FoundImage, pixels
 from webpairs_crawler.page.references import described_images, linked_images, shared_images
@@ -36,6 +37,8 @@ MAX_IMAGES = 10_000
 """Images read of one page; the rest is counted as `page_full`."""
 MAX_PAIRS = 20_000
 """Pairs made of one page; images whose pairs come later are counted as `page_full`."""
+NOSCRIPT_LEVELS = 6
+"""How far above an image its noscript may stand."""
 _LANG = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,8})*\Z")
 _UNNAMED = ImageUrls(reason="no_text")
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -151,13 +154,13 @@ def _all_images(
     tree: LexborHTMLParser, elements: Elements, card: Card, facts: _Facts
 ) -> tuple[list[FoundImage], int]:
     """All images that the page names to the sources asked for, and how many were not read."""
-    in_noscript: set[int] = set()
-    if elements.has_noscript and elements.images:
-        in_noscript = {node.mem_id for node in tree.css("noscript img, noscript amp-img")}
     shown = elements.images[:MAX_IMAGES]
-    page = PageTexts(tree, elements, [n for n in shown if n.mem_id not in in_noscript])
-    found = [_element(node, page, facts, node.mem_id in in_noscript) for node in shown]
-    if in_noscript:
+    copies = [_is_in_noscript(node, elements.noscripts) for node in shown]
+    page = PageTexts(
+        tree, elements, [n for n, is_copy in zip(shown, copies, strict=True) if not is_copy]
+    )
+    found = [_element(n, page, facts, is_copy) for n, is_copy in zip(shown, copies, strict=True)]
+    if any(copies):
         found = [_unless_repeated(found, i) for i in range(len(found))]
     asked = facts.source.texts
     if TextSource.ANCHOR in asked:
@@ -167,6 +170,10 @@ def _all_images(
     if TextSource.OG in asked or TextSource.OG_TITLE in asked:
         found += shared_images(card, page, facts.base, asked)
     return found, len(elements.images) - len(shown)
+
+
+def _is_in_noscript(node: LexborNode, noscripts: set[int]) -> bool:
+    return bool(noscripts) and any(a.mem_id in noscripts for a in above(node, NOSCRIPT_LEVELS))
 
 
 def _element(node: LexborNode, page: PageTexts, facts: _Facts, is_copy: bool) -> FoundImage:

@@ -4,12 +4,22 @@ ada-url and not `urllib.parse`: the latter is right on 22 % of the standard's ow
 (research of this project), and a wrong join is an image that is never found.
 """
 
+import re
 from functools import cache, lru_cache
 
 import ada_url
 import tldextract
 
 _SCHEMES = ("http://", "https://")
+# What the standard leaves as it is: two in three of the references on real pages. To see this costs
+# a tenth of a parse. The host ends in letters, so it is no IPv4 address in disguise, and has no
+# "xn--" to check; the path has no segment of dots, written out or encoded; no character is one that
+# the standard would encode or drop. A property test holds this equal to ada.
+_PLAIN = re.compile(
+    r"((?:https?:)?//(?!xn--)(?:[a-z0-9-]+\.(?!xn--))+[a-z]{2,}(?=/))?"
+    r"(/(?!/)(?!\.)(?:[A-Za-z0-9_~!$&()*+,;=:@-]|/(?!\.)|(?<!/)\.|%(?!2[eE]))*"
+    r"(?:\?[A-Za-z0-9_.~!$&()*+,;=:@%/?-]*)?)(?:#|\Z)"
+)
 
 
 def join(base: str, href: str) -> str | None:
@@ -17,6 +27,14 @@ def join(base: str, href: str) -> str | None:
 
     None when it is empty, malformed or of another scheme (data:, javascript:, mailto: ...).
     """
+    plain = _PLAIN.match(href)
+    if plain is not None:
+        scheme, origin = _origin(base)
+        host, path = plain.groups()
+        if origin:
+            if host is None:
+                return origin + path
+            return host + path if host.startswith("http") else scheme + host + path
     try:
         joined = ada_url.join_url(base, href)
     except (ValueError, UnicodeError):
@@ -44,6 +62,15 @@ def origin_of(url: str) -> str:
     """Scheme, host and port of a canonical URL (RFC 6454): what one robots.txt speaks for."""
     scheme, _, authority = url.split("/", 3)[:3]
     return f"{scheme}//{authority}"
+
+
+@lru_cache(maxsize=1024)
+def _origin(base: str) -> tuple[str, str]:
+    """Scheme (with its colon) and origin of a base URL, canonical; both empty when it has none."""
+    url = canonical(base)
+    if url is None:
+        return "", ""
+    return url.partition("//")[0], origin_of(url)
 
 
 @lru_cache(maxsize=65_536)

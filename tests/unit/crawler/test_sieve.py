@@ -77,8 +77,12 @@ def test_a_large_page_is_not_heavy(name: str) -> None:
 
 
 def test_small_pages_are_not_even_weighed() -> None:
-    deep = b"<div>" * 2_000
-    assert is_heavy(deep)
+    reopened = b"<p>" + fonts(1_200) + b"<p>y" * 1_200
+    assert guarded(reopened) is reopened
+
+
+def test_depth_that_costs_little_is_left_alone() -> None:
+    deep = b"<div>" * 10_000 + IMG
     assert guarded(deep) is deep
 
 
