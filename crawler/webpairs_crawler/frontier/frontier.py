@@ -57,7 +57,6 @@ class Frontier:
         counts = self._store.counts()
         self._n_answered = counts.n_answered
         self._n_waiting = counts.n_waiting
-        self._n_sitemaps_left_out = counts.n_sitemaps_left_out
         self._n_pages = counts.n_pages_answered
         if not self._is_free:
             self._n_pages += counts.n_pages_queued
@@ -96,7 +95,7 @@ class Frontier:
     @property
     def n_sitemaps_left_out(self) -> int:
         """How often a sitemap over the cap for its host, nested too deep or elsewhere was named."""
-        return self._n_sitemaps_left_out
+        return self._store.n_sitemaps_left_out()
 
     def next_ask(self) -> Ask | None:
         """What to ask for now; None while no host may be asked.
@@ -195,7 +194,7 @@ class Frontier:
         for ask in self._store.first_queued(key, self._hosts.n_in_flight(key)):
             if ask.id not in self._in_flight:
                 return ask
-        raise AssertionError("a host stood in line without work")
+        raise self._store.damaged()
 
     def _absorb(self, ask: Ask, answer: Answer) -> None:
         links = [url for url in dict.fromkeys(answer.links) if self._scope.holds(url)]
@@ -214,7 +213,7 @@ class Frontier:
         elif ask.kind == SITEMAP and ask.hop < MAX_NESTED_SITEMAPS and _are_one_site(url, ask.url):
             self._add([Found(url, 0, ask.hop + 1, SITEMAP)])
         else:
-            self._leave_out_sitemap()
+            self._store.leave_out_sitemap()
 
     def _add(self, found: list[Found]) -> int:
         """Add URLs as far as there is room for them, and return how many are new."""
@@ -231,16 +230,12 @@ class Frontier:
             return self._n_pages < self._plan.max_pages
         if self._is_free and self._has_enough_sitemaps(found.url):
             if not self._store.has_met(found.url):
-                self._leave_out_sitemap()
+                self._store.leave_out_sitemap()
             return False
         return True
 
     def _has_enough_sitemaps(self, url: str) -> bool:
         return self._store.n_sitemaps(host_key(host_of(url))) >= MAX_SITEMAPS_PER_HOST
-
-    def _leave_out_sitemap(self) -> None:
-        self._n_sitemaps_left_out += 1
-        self._store.leave_out_sitemap()
 
     def _stop_at_max_pages(self) -> None:
         if self._n_pages >= self._plan.max_pages:

@@ -79,12 +79,13 @@ _MET = (
     "SELECT id, url, state, depth, hop, kind = 'page' FROM urls "
     "WHERE hash IN (SELECT value FROM json_each(?))"
 )
+_DAMAGED = "is damaged: run again with --fresh to crawl from the seeds"
 _ADVICE = {
     sqlite3.SQLITE_BUSY: "is in use: wait for the other run or choose another place with --out",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: choose another place with --out",
     sqlite3.SQLITE_READONLY: "cannot be written: choose another place with --out",
-    sqlite3.SQLITE_CORRUPT: "is damaged: run again with --fresh to crawl from the seeds",
-    sqlite3.SQLITE_NOTADB: "is damaged: run again with --fresh to crawl from the seeds",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
 _NOT_MET = (0, "", "", 0, 0, 0)
 _FIRST_QUEUED = (
@@ -110,7 +111,6 @@ class Counts(msgspec.Struct, frozen=True):
     n_pages_answered: int
     n_pages_queued: int
     n_waiting: int
-    n_sitemaps_left_out: int
 
 
 class UrlStore:
@@ -152,17 +152,14 @@ class UrlStore:
 
     def counts(self) -> Counts:
         """What is there now."""
-        [[n_answered, n_pages_answered, n_left_out]] = self._rows(
-            "SELECT n_answered, n_pages_answered, n_sitemaps_left_out FROM progress"
-        )
+        [answered] = self._rows("SELECT n_answered, n_pages_answered FROM progress")
         return Counts(
-            n_answered=n_answered,
-            n_pages_answered=n_pages_answered,
+            n_answered=answered[0],
+            n_pages_answered=answered[1],
             n_pages_queued=self._number(
                 "SELECT count(*) FROM urls WHERE state = 'queued' AND kind = 'page'"
             ),
             n_waiting=self.n_waiting(),
-            n_sitemaps_left_out=n_left_out,
         )
 
     def n_waiting(self) -> int:
@@ -204,6 +201,10 @@ class UrlStore:
             "SELECT count(*) FROM urls WHERE host = ? AND kind = 'sitemap' AND state != 'waiting'",
             (host,),
         )
+
+    def n_sitemaps_left_out(self) -> int:
+        """How often a sitemap was left out."""
+        return self._number("SELECT n_sitemaps_left_out FROM progress")
 
     def leave_out_sitemap(self) -> None:
         """Count a sitemap that is not asked for."""
@@ -250,10 +251,12 @@ class UrlStore:
 
     def ask_of(self, url_id: int) -> Ask:
         """One URL by its id."""
-        [row] = self._rows(
+        rows = self._rows(
             "SELECT id, url, depth, hop, kind, attempts, payload FROM urls WHERE id = ?", (url_id,)
         )
-        return Ask(*row)
+        if not rows:
+            raise self.damaged()
+        return Ask(*rows[0])
 
     def put_back(self, url_id: int) -> None:
         """Take a URL out of its host's queue, to be asked again by its id."""
@@ -299,6 +302,10 @@ class UrlStore:
                 "--fresh to crawl from the seeds"
             )
         self._change("DELETE FROM records WHERE id <= ?", (up_to,))
+
+    def damaged(self) -> StorageError:
+        """For who finds that what must be there is not."""
+        return StorageError(f"{self._path} {_DAMAGED}")
 
     def commit(self) -> None:
         """End the transaction: what was written outlives this process."""
