@@ -19,7 +19,6 @@ from webpairs_core.progress import Progress
 from webpairs_crawler.frontier.plan import CrawlPlan
 from webpairs_crawler.live.page_parts import PageRow, committed_pages
 from webpairs_crawler.live.progress import CrawlProgress
-from webpairs_crawler.live.spider import CrawlJob, crawl_pages
 from webpairs_crawler.options import CrawlSection
 from webpairs_crawler.web.urls import canonical
 from webpairs_pipeline.run import Run
@@ -66,7 +65,7 @@ def crawl_live(run: Run, stage: Stage, seeds: tuple[str, ...]) -> None:
     Raises CrawlError when no page could be had from any.
     """
     plan = _plan(run, seeds)
-    _crawl(CrawlJob(section=run.recipe.crawl, plan=plan, stage=stage))
+    _crawl(run, stage, plan)
     funnel = merge(commit.funnels[0] for commit in live_commits(stage))
     if not funnel.kept:
         sentence = _why_no_page(plan.seeds[0], {row.url: row for row in committed_pages(stage)})
@@ -106,8 +105,12 @@ def _plan(run: Run, seeds: tuple[str, ...]) -> CrawlPlan:
     )
 
 
-def _crawl(job: CrawlJob) -> None:
+def _crawl(run: Run, stage: Stage, plan: CrawlPlan) -> None:
     """Run the crawling process to its end. Raises what it raised."""
+    # Here because it brings Scrapy, which a run without seeds does not need.
+    from webpairs_crawler.live.spider import CrawlJob, crawl_pages
+
+    job = CrawlJob(section=run.recipe.crawl, plan=plan, stage=stage)
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=crawl_pages, args=(job, theirs), name="crawl")

@@ -92,7 +92,8 @@ def test_an_unreachable_seed(recipe: Path, tmp_path: Path, free_port: int) -> No
 def test_no_seeds_at_all(recipe: Path, tmp_path: Path) -> None:
     done = webpairs("crawl", recipe, "--out", tmp_path / "out", "--set", "serve.web=none")
     assert done.code == 2
-    assert "seeds" in done.sentence
+    for way in ("crawl.seeds", "crawl.warc", "crawl.tables"):
+        assert way in done.sentence
 
 
 def test_a_private_seed_is_refused(recipe: Path, tmp_path: Path, free_port: int) -> None:
@@ -160,6 +161,46 @@ def test_a_port_in_use(recipe: Path, tmp_path: Path, free_port: int) -> None:
         done = webpairs("crawl", recipe, "--out", tmp_path / "out")
     assert done.code == 2
     assert str(free_port) in done.sentence
+    nothing_half_written(tmp_path / "out")
+
+
+INPUTS = """
+name = "inputs"
+[crawl]
+warc = {warc}
+[[crawl.tables]]
+path = "{table}"
+url = "{column}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "sentence"),
+    [
+        ({"warc": '["{folder}/none*.warc.gz"]'}, 2, "no file matches"),
+        ({"warc": '["{folder}/text.warc.gz"]'}, 3, "text.warc.gz"),
+        ({"warc": '["{folder}/empty.warc.gz"]'}, 3, "empty.warc.gz"),
+        ({"warc": '["http://127.0.0.1:{port}/x.paths.gz"]'}, 2, "127.0.0.1:{port}"),
+        ({"column": "URL"}, 2, "has no column 'URL', only url, text: set url"),
+        ({"table": "{folder}/text.parquet"}, 3, "no Parquet file or damaged"),
+    ],
+)
+def test_inputs_that_cannot_be_read(
+    tmp_path: Path, free_port: int, settings: dict[str, str], code: int, sentence: str
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("text.warc.gz", "text.parquet"):
+        (folder / name).write_text("this is plain text\n" * 50)
+    (folder / "empty.warc.gz").write_bytes(b"")
+    (folder / "good.csv").write_text("url,text\nhttp://a.example/1.jpg,a kite\n")
+    given = {"warc": "[]", "table": "{folder}/good.csv", "column": "url", **settings}
+    filled = {k: v.format(folder=folder, port=free_port) for k, v in given.items()}
+    (tmp_path / "r.toml").write_text(INPUTS.format(**filled))
+    done = webpairs("crawl", tmp_path / "r.toml", "--out", tmp_path / "out")
+    assert done.code == code
+    assert sentence.format(port=free_port) in done.sentence
+    assert "bug" not in done.sentence
     nothing_half_written(tmp_path / "out")
 
 
