@@ -15,6 +15,9 @@ class FileServer:
         self.folder = folder
         self.n_drops = 0
         """So many of the next bodies break off in the middle."""
+        self.n_refusals = 0
+        """So many of the next requests are answered with `refusal`."""
+        self.refusal = 503
         self.has_ranges = True
         self.headers: dict[str, str] = {}
         """Sent with each body."""
@@ -50,6 +53,9 @@ class FileServer:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = self.folder / request.match_info["name"]
+        if self.n_refusals:
+            self.n_refusals -= 1
+            return web.Response(status=self.refusal)
         if not path.is_file():
             raise web.HTTPNotFound
         data = path.read_bytes()

@@ -7,7 +7,7 @@ unpacked on the way: a .gz behind http arrives as its own bytes, whatever its Co
 
 import io
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -21,8 +21,14 @@ from webpairs_core.errors import RecipeError, StorageError
 WEB = ("http://", "https://")
 S3 = "s3://"
 _BLOCK_BYTES = 4 << 20
-_PAUSES_S = (0.5, 2.0, 8.0)
-"""Before each new attempt at a block whose connection dropped."""
+_PAUSES_S = (0.5, 2.0, 8.0, 30.0)
+"""Before each new attempt at what a server refused for now, or at a connection that dropped.
+Common Crawl's answers 503 to whoever asks too fast."""
+_AWAY_S = 2.0
+"""No longer pause than this for a server that cannot be reached: its name may be wrong."""
+_HEALING = (408, 429)
+_FORBIDDEN = (401, 403)
+_MISSING = (404, 410)
 _MAGIC = "*?["
 
 
@@ -65,9 +71,10 @@ def open_input(url: str) -> BinaryIO:
     if not is_remote(url):
         with _in_words(url):
             return Path(url).open("rb")
-    with _in_words(url):
-        system = _s3() if url.startswith(S3) else _web()
-        file = system.open(url, "rb", block_size=_BLOCK_BYTES, cache_type="readahead")
+    system = _s3() if url.startswith(S3) else _web()
+    file = _patiently(
+        url, lambda: system.open(url, "rb", block_size=_BLOCK_BYTES, cache_type="readahead")
+    )
     return cast(BinaryIO, io.BufferedReader(_RemoteFile(url, file), 1 << 16))
 
 
@@ -100,11 +107,8 @@ class _RemoteFile(io.RawIOBase):
         return len(data)
 
     def _read(self, n_bytes: int) -> bytes:
-        for pause_s in _PAUSES_S if self._is_seekable else ():
-            try:
-                return cast(bytes, self._file.read(n_bytes))
-            except _broken():
-                time.sleep(pause_s)
+        if self._is_seekable:
+            return cast(bytes, _patiently(self._url, lambda: self._file.read(n_bytes)))
         with _in_words(self._url):
             return cast(bytes, self._file.read(n_bytes))
 
@@ -137,8 +141,7 @@ def _remote(pattern: str) -> list[Found]:
         raise RecipeError(f"{pattern} is no local path, http(s) URL or s3 URL")
     if not any(c in pattern for c in _MAGIC):
         return [Found(pattern)]
-    with _in_words(pattern):
-        listed = _s3().glob(pattern, detail=True)
+    listed = _patiently(pattern, lambda: _s3().glob(pattern, detail=True))
     return [
         Found(S3 + name, int(facts["size"]))
         for name, facts in listed.items()
@@ -190,17 +193,63 @@ def _broken() -> tuple[type[BaseException], ...]:
     return (*kinds, BotoCoreError)
 
 
+def _patiently(url: str, act: Callable[[], Any]) -> Any:
+    """What `act` gives, after new attempts where a fault can heal. Raises as `_in_words`."""
+    with _in_words(url):
+        for pause_s in _PAUSES_S:
+            try:
+                return act()
+            except _broken() as error:
+                if not _can_heal(error) or (_is_away(error) and pause_s > _AWAY_S):
+                    raise
+            time.sleep(pause_s)
+        return act()
+
+
+def _can_heal(error: BaseException) -> bool:
+    if isinstance(error, PermissionError) or _is_missing(error):
+        return False
+    status = _status(error)
+    return status is None or status in _HEALING or status >= 500
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether there was no server to speak to."""
+    import aiohttp
+
+    return isinstance(error.__cause__ or error, aiohttp.ClientConnectorError)
+
+
+def _is_missing(error: BaseException) -> bool:
+    """Whether the storage itself says so: fsspec calls a file missing whose server is away."""
+    import aiohttp
+
+    away = isinstance(error.__cause__, aiohttp.ClientError | OSError)
+    is_told = isinstance(error, FileNotFoundError | IsADirectoryError) and not away
+    return is_told or _status(error) in _MISSING
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status in an error of fsspec, or in what it stands for."""
+    return getattr(error, "status", None) or getattr(error.__cause__, "status", None)
+
+
 @contextmanager
 def _in_words(url: str) -> Iterator[None]:
     """Say what is wrong with a file in one sentence."""
     try:
         yield
-    except (FileNotFoundError, IsADirectoryError):
-        raise RecipeError(f"{url} is not there: correct the recipe") from None
-    except PermissionError:
-        raise RecipeError(f"{url} may not be read by you: check rights and credentials") from None
     except _broken() as error:
-        why = " ".join(str(error).split())[:200] or type(error).__name__
+        status = _status(error)
+        if isinstance(error, PermissionError) or status in _FORBIDDEN:
+            raise RecipeError(
+                f"{url} may not be read by you: check rights and credentials"
+            ) from None
+        if _is_missing(error):
+            raise RecipeError(f"{url} is not there: correct the recipe") from None
+        reason = error.__cause__ or error
+        why = f"HTTP {status}" if status else " ".join(str(reason).split())[:200]
         raise StorageError(
-            f"{url} cannot be read ({why}): check the network and run the same command again"
+            f"{url} cannot be read ({why or type(reason).__name__}): check the network and run "
+            "the same command again"
         ) from error

@@ -161,10 +161,37 @@ def test_a_bad_listing_gets_a_sentence(folder: Path, data: bytes, sentence: str)
 def test_an_unreachable_listing_gets_a_sentence(server: FileServer, free_port: int) -> None:
     with pytest.raises(RecipeError, match="is not there"):
         locate([server.url("none.paths.gz")])
-    with pytest.raises((RecipeError, StorageError)) as caught:
+    with pytest.raises(StorageError, match="check the network") as caught:
         locate([f"http://127.0.0.1:{free_port}/x.paths.gz"])
     assert str(free_port) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "sentence"),
+    [
+        (503, StorageError, "HTTP 503"),
+        (429, StorageError, "HTTP 429"),
+        (403, RecipeError, "may not be read by you"),
+        (410, RecipeError, "is not there"),
+    ],
+)
+def test_a_server_that_refuses(
+    server: FileServer, status: int, kind: type[Exception], sentence: str
+) -> None:
+    server.refusal, server.n_refusals = status, 99
+    with pytest.raises(kind, match=sentence):
+        open_input(server.url("a.warc.gz"))
+
+
+def test_a_server_that_is_busy_for_a_while(server: FileServer, folder: Path) -> None:
+    server.n_refusals = 3
+    with open_input(server.url("a.warc.gz")) as file:
+        assert file.read() == b"a.warc.gz"
+    (folder / "big").write_bytes(BIG)
+    with open_input(server.url("big")) as file:
+        server.n_refusals = 1
+        assert file.read() == BIG
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])
