@@ -10,6 +10,7 @@ import json
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from selectolax.lexbor import LexborHTMLParser
@@ -40,8 +41,8 @@ def main() -> None:
     for page in real_pages(args.warc):
         source = PageSource(url=page.url, headers=page.headers, texts=ORDER)
         html = utf8_page(page.html, "")
-        total_s += quickest(lambda h=page.html, s=source: read_page(h, s), args.rounds)
-        floor_s += quickest(lambda h=html: LexborHTMLParser(h), args.rounds)
+        total_s += quickest(partial(read_page, page.html, source), args.rounds)
+        floor_s += quickest(partial(LexborHTMLParser, html), args.rounds)
         n_pages += 1
     wall_s = time.perf_counter() - started
     print(

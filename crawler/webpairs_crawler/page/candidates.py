@@ -75,7 +75,9 @@ _DECODABLE = frozenset(
 MAX_CANDIDATES = 50
 """Read for one image."""
 MAX_SOURCES = 20
-"""Elements before an image in its picture that are looked at."""
+"""Source elements before an image in its picture that are read."""
+MAX_JOINS = 8
+"""Candidates of one image that may turn out to be no URL; then its srcsets count for nothing."""
 MAX_SRCSET_CHARS = 20_000
 """Read of one srcset; the longest of the census has 5,800."""
 _LINK_LEVELS = 3
@@ -101,7 +103,8 @@ def image_urls(node: LexborNode, attributes: Attributes, base: str) -> ImageUrls
     4. lazy-loading attributes; 5. src. Each is meant to be at least as large as the next.
     """
     src = _joined(base, attributes.get("src"))
-    sized_url = _first_url(base, (c.url for c in largest_first(_sized(node, attributes))))
+    sized = [c.url for c in largest_first(_sized(node, attributes))[:MAX_JOINS]]
+    sized_url = _first_url(base, sized)
     full_url = lazy_url = ""
     if not _LISTED.isdisjoint(attributes):
         full_url = _first_url(base, _values(attributes, FULL_SRCS))
@@ -111,7 +114,8 @@ def image_urls(node: LexborNode, attributes: Attributes, base: str) -> ImageUrls
         lazy_url = _first_url(base, unlisted_lazy_values(attributes))
     url = sized_url or full_url or _joined(base, _linked_image(node)) or lazy_url or src
     if not url:
-        return ImageUrls(reason=_why_none(node, attributes))
+        listed = _values(attributes, (*FULL_SRCS, *LAZY_SRCS))
+        return ImageUrls(reason=_why([attributes.get("src") or "", *listed, *sized]))
     return ImageUrls(url, src if is_real else lazy_url or sized_url or full_url or url)
 
 
@@ -176,16 +180,17 @@ def _sized(node: LexborNode, attributes: Attributes) -> Iterator[Candidate]:
     parent = node.parent
     if parent is None or parent.tag != "picture":
         return
-    sibling = parent.first_child
-    for _ in range(MAX_SOURCES * 2):  # white space stands between them
-        if sibling is None or sibling.mem_id == node.mem_id:
-            return
+    sources = []
+    sibling = node.prev
+    # Back to another image at most: ten thousand of them shall not read ten thousand sources each.
+    while sibling is not None and sibling.tag != "img" and len(sources) < MAX_SOURCES:
         if sibling.tag == "source":
-            found = sibling.attributes
-            kind = (found.get("type") or "").partition(";")[0].strip().lower()
-            if not kind or kind in _DECODABLE:
-                yield from _srcsets(found)
-        sibling = sibling.next
+            sources.append(sibling.attributes)
+        sibling = sibling.prev
+    for found in reversed(sources):
+        kind = (found.get("type") or "").partition(";")[0].strip().lower()
+        if not kind or kind in _DECODABLE:
+            yield from _srcsets(found)
 
 
 def _srcsets(attributes: Attributes) -> Iterator[Candidate]:
@@ -206,12 +211,6 @@ def _linked_image(node: LexborNode) -> str:
             return href if is_image_file(href) else ""
         above = above.parent
     return ""
-
-
-def _why_none(node: LexborNode, attributes: Attributes) -> str:
-    values = [attributes.get("src") or "", *_values(attributes, (*FULL_SRCS, *LAZY_SRCS))]
-    values += [candidate.url for candidate in largest_first(_sized(node, attributes))]
-    return _why(values)
 
 
 def _why(values: Iterable[str]) -> str:

@@ -17,6 +17,8 @@ MAX_CAPTIONS = 2_000
 """Caption elements of either kind read of one page."""
 MAX_METAS = 1_000
 """The largest number on a real page of the census was 127."""
+MAX_URLS = 100
+"""Bases and licences read of one page; one of each counts, the first that is a URL."""
 MAX_SCRIPTS = 50
 """JSON-LD blocks read of one page."""
 
@@ -78,7 +80,8 @@ def look(tree: LexborHTMLParser) -> Elements:
 
 
 def _add_license(found: Elements, attributes: Attributes) -> None:
-    if "license" in (attributes["rel"] or "").lower().split():
+    words = (attributes["rel"] or "").lower().split()
+    if "license" in words and len(found.licenses) < MAX_URLS:
         found.licenses.append(attributes["href"] or "")
 
 
@@ -91,9 +94,11 @@ def _add_other(found: Elements, node: LexborNode, tag: str) -> None:
         if found.title is None and node.parent is not None and node.parent.tag in ("head", "body"):
             found.title = node
     elif tag == "base":
-        found.bases.append(node.attributes.get("href") or "")
+        if len(found.bases) < MAX_URLS:
+            found.bases.append(node.attributes.get("href") or "")
     elif tag == "link":
-        found.licenses.append(node.attributes.get("href") or "")
+        if len(found.licenses) < MAX_URLS:
+            found.licenses.append(node.attributes.get("href") or "")
     elif tag == "noscript":
         found.noscripts.add(node.mem_id)
     elif tag == "script":

@@ -108,9 +108,12 @@ _MERGED = frozenset([b"html", b"body"])
 _MAX_MERGED = 4
 
 _SIEVED = frozenset(
-    b"html base meta link img amp-img source picture figure figcaption a area title".split()
+    b"html base meta link img amp-img source picture figure figcaption a area title "
+    b"noscript".split()
 )
-_SIEVED_NESTING = frozenset(b"picture figure figcaption a".split())
+_SIEVED_NESTING = frozenset(b"picture figure figcaption a noscript".split())
+_LINKED_IMAGE = b"a link to an image"
+_IMAGE_LINK = re.compile(rb"\.(?:jpe?g|png|webp|gif|avif|bmp)", re.IGNORECASE)
 _SIEVED_ATTRIBUTES = 500
 
 
@@ -210,16 +213,28 @@ def _weighs_too_much(html: bytes) -> bool:
 
 
 def sieve(html: bytes) -> bytes:
-    """The tags that extraction reads, in order, without nesting; text only where it is read."""
+    """The tags that extraction reads, in order, without nesting; text only where it is read.
+
+    What is lost with the nesting: captions by class name, labels by id (aria-labelledby).
+    """
     pieces: list[bytes] = []
     is_open: dict[bytes, bool] = {}
     last_end = 0
     for n_tags, tag in enumerate(_tags(html)):
         if n_tags == MAX_TAGS:
             break
-        if is_open.get(b"figcaption") or (tag.is_end and tag.name == b"title"):
-            pieces.append(html[last_end : tag.start].replace(b"<", b"&lt;"))
-        last_end = tag.end
+        text, last_end = html[last_end : tag.start], tag.end
+        if is_open.get(b"script"):
+            is_open[b"script"] = False
+            pieces += [text, b"</script>"]
+            continue
+        if _keeps_text(tag, is_open):
+            pieces.append(text.replace(b"<", b"&lt;"))
+        if tag.name == b"script":
+            is_open[b"script"] = not tag.is_end and b"ld+json" in html[tag.start : tag.end].lower()
+            if is_open[b"script"]:
+                pieces.append(b'<script type="application/ld+json">')
+            continue
         if tag.name not in _SIEVED or _n_attributes(html, tag) > _SIEVED_ATTRIBUTES:
             continue
         if tag.name == b"html":
@@ -230,8 +245,19 @@ def sieve(html: bytes) -> bytes:
             if not tag.is_end and is_open.get(tag.name):
                 pieces.append(b"</" + tag.name + b">")
             is_open[tag.name] = not tag.is_end
+            if tag.name == b"a":
+                is_open[_LINKED_IMAGE] = not tag.is_end and bool(
+                    _IMAGE_LINK.search(html, tag.start, tag.end)
+                )
         pieces.append(html[tag.start : tag.end])
     return b"\n".join(pieces)
+
+
+def _keeps_text(tag: Tag, is_open: dict[bytes, bool]) -> bool:
+    """Whether the text before this tag is one that extraction reads."""
+    if tag.is_end and tag.name == b"title":
+        return True
+    return is_open.get(b"figcaption", False) or is_open.get(_LINKED_IMAGE, False)
 
 
 def _tags(html: bytes) -> Iterator[Tag]:
