@@ -226,9 +226,9 @@ class Frontier:
         return len(new)
 
     def _has_room(self, found: Found) -> bool:
-        if found.kind == PAGE:
-            return self._n_pages < self._plan.max_pages
-        if self._is_free and self._has_enough_sitemaps(found.url):
+        if (found.kind == PAGE or self._is_free) and self._n_pages >= self._plan.max_pages:
+            return False
+        if found.kind == SITEMAP and self._is_free and self._has_enough_sitemaps(found.url):
             if not self._store.has_met(found.url):
                 self._store.leave_out_sitemap()
             return False

@@ -1,16 +1,13 @@
 """The frontier on disk: every URL ever met, what is still to do, and the answers' records.
 
-One SQLite file in WAL mode with one writer. `synchronous=NORMAL`: a commit costs no fsync and
-outlives `kill -9`, because the pages are with the kernel then; a power cut may take back the last
-commits, never tear one. A lease is not written: it dies with the process that held it, and that is
-when its URL must be queued again. So what a kill takes away was never on disk.
+A lease is not written: it dies with the process that held it, and that is when its URL must be
+queued again. A URL that is in flight stays queued here until it is answered.
 
 A URL is found again by a 64-bit hash and then compared itself, so no page is ever taken for seen
 that was not. Hosts are kept by the hash of their name: two that collide share a queue, politely.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -20,21 +17,12 @@ from typing import Any
 import msgspec
 
 from webpairs_core.errors import StorageError
-from webpairs_core.files import disk_errors
-from webpairs_crawler.frontier.plan import (
-    MAX_SITEMAPS_PER_HOST,
-    PAGE,
-    Ask,
-    Kind,
-)
+from webpairs_crawler.frontier.plan import MAX_SITEMAPS_PER_HOST, PAGE, Ask, Kind
+from webpairs_crawler.frontier.sqlite_file import SqliteFile
 from webpairs_crawler.web.urls import host_of
 
 FILE_NAME = "frontier.sqlite"
 _VERSION = 1
-_CACHE_KIB = 8192
-_WAL_PAGES = 8000
-"""Pages of 4 KiB after which the log is folded into the database. SQLite's 1000 are too few: links
-fall all over the index of hashes, and a page changed ten times is folded in once."""
 _READ_RECORDS = 16
 
 _TABLES = """
@@ -79,14 +67,6 @@ _MET = (
     "SELECT id, url, state, depth, hop, kind = 'page' FROM urls "
     "WHERE hash IN (SELECT value FROM json_each(?))"
 )
-_DAMAGED = "is damaged: run again with --fresh to crawl from the seeds"
-_ADVICE = {
-    sqlite3.SQLITE_BUSY: "is in use: wait for the other run or choose another place with --out",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened: choose another place with --out",
-    sqlite3.SQLITE_READONLY: "cannot be written: choose another place with --out",
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-}
 _NOT_MET = (0, "", "", 0, 0, 0)
 _FIRST_QUEUED = (
     "SELECT id, url, depth, hop, kind, attempts, payload FROM urls "
@@ -114,49 +94,37 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class UrlStore:
-    """The database. A transaction begins with the first write and ends with `commit`."""
+    """The database. What is written counts from the next `commit` on."""
 
     def __init__(self, folder: Path, order: str) -> None:
-        self._path = folder / FILE_NAME
+        self._file = SqliteFile(folder / FILE_NAME)
         self._first_state = "queued" if order == "free" else "waiting"
-        with disk_errors():
-            folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
-            self.is_new = self._open(order)
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _open(self, order: str) -> bool:
-        run = self._db.execute
-        run("PRAGMA locking_mode = EXCLUSIVE")
-        run("PRAGMA journal_mode = WAL")
-        run("PRAGMA synchronous = NORMAL")
-        run(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        run(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-        run("BEGIN EXCLUSIVE")
-        version = run("PRAGMA user_version").fetchone()[0]
-        if version == 0:
+        version = self._file.number("PRAGMA user_version")
+        self.is_new = version == 0
+        if self.is_new:
             for statement in _TABLES.split(";"):
-                run(statement)
-            run("INSERT INTO progress VALUES (?, 0, 0, 0)", (order,))
-            run(f"PRAGMA user_version = {_VERSION}")
-            return True
-        if version != _VERSION or run("SELECT crawl_order FROM progress").fetchone()[0] != order:
+                self._file.change(statement)
+            self._file.change("INSERT INTO progress VALUES (?, 0, 0, 0)", (order,))
+            self._file.change(f"PRAGMA user_version = {_VERSION}")
+        elif version != _VERSION or self._order() != order:
             raise StorageError(
-                f"{self._path} was begun by another version or with another order: run again with "
-                "--fresh"
+                f"{self._file.path} was begun by another version or with another order: run again "
+                "with --fresh"
             )
-        run("UPDATE urls SET state = 'queued' WHERE state = 'put_back'")
-        return False
+        else:
+            self._file.change("UPDATE urls SET state = 'queued' WHERE state = 'put_back'")
+
+    def _order(self) -> str:
+        [[order]] = self._file.rows("SELECT crawl_order FROM progress")
+        return str(order)
 
     def counts(self) -> Counts:
         """What is there now."""
-        [answered] = self._rows("SELECT n_answered, n_pages_answered FROM progress")
+        [answered] = self._file.rows("SELECT n_answered, n_pages_answered FROM progress")
         return Counts(
             n_answered=answered[0],
             n_pages_answered=answered[1],
-            n_pages_queued=self._number(
+            n_pages_queued=self._file.number(
                 "SELECT count(*) FROM urls WHERE state = 'queued' AND kind = 'page'"
             ),
             n_waiting=self.n_waiting(),
@@ -164,7 +132,7 @@ class UrlStore:
 
     def n_waiting(self) -> int:
         """URLs that wait for their wave."""
-        return self._number("SELECT count(*) FROM urls WHERE state = 'waiting'")
+        return self._file.number("SELECT count(*) FROM urls WHERE state = 'waiting'")
 
     def add(self, found: Sequence[Found]) -> list[Found]:
         """Keep URLs and return those that were never met before.
@@ -175,7 +143,7 @@ class UrlStore:
         hashes = {one.url: url_hash(one.url) for one in found}
         met = self._met(list(hashes.values()))
         fresh = [one for one in found if one.url not in met]
-        self._change_many(
+        self._file.change_many(
             _INSERT,
             [
                 (hashes[one.url], host_key(host_of(one.url)), *_columns(one), self._first_state)
@@ -185,7 +153,7 @@ class UrlStore:
         for one in found:
             url_id, _, state, *wave = met.get(one.url, _NOT_MET)
             if state == "waiting" and [one.depth, one.hop, one.kind == PAGE] < wave:
-                self._change(
+                self._file.change(
                     "UPDATE urls SET depth = ?, hop = ?, kind = ? WHERE id = ?",
                     (one.depth, one.hop, one.kind, url_id),
                 )
@@ -197,18 +165,18 @@ class UrlStore:
 
     def n_sitemaps(self, host: int) -> int:
         """Sitemaps of a host that were admitted."""
-        return self._number(
+        return self._file.number(
             "SELECT count(*) FROM urls WHERE host = ? AND kind = 'sitemap' AND state != 'waiting'",
             (host,),
         )
 
     def n_sitemaps_left_out(self) -> int:
         """How often a sitemap was left out."""
-        return self._number("SELECT n_sitemaps_left_out FROM progress")
+        return self._file.number("SELECT n_sitemaps_left_out FROM progress")
 
     def leave_out_sitemap(self) -> None:
         """Count a sitemap that is not asked for."""
-        self._change("UPDATE progress SET n_sitemaps_left_out = n_sitemaps_left_out + 1")
+        self._file.change("UPDATE progress SET n_sitemaps_left_out = n_sitemaps_left_out + 1")
 
     def next_wave(self, kinds: tuple[Kind, ...]) -> tuple[int, int] | None:
         """Depth and hop of the earliest wave for which a URL of these kinds waits."""
@@ -216,42 +184,42 @@ class UrlStore:
             "SELECT depth, hop FROM urls WHERE state = 'waiting' AND kind = ? "
             "ORDER BY depth, hop LIMIT 1"
         )
-        return min((row for kind in kinds for row in self._rows(first, (kind,))), default=None)
+        return min((row for kind in kinds for row in self._file.rows(first, (kind,))), default=None)
 
     def admit_pages(self, depth: int, hop: int, n_most: int) -> int:
         """Queue the pages of a wave, the first so many by URL, and return their number."""
-        return self._change(_ADMIT_PAGES, (depth, hop, n_most)).rowcount
+        return self._file.change(_ADMIT_PAGES, (depth, hop, n_most)).rowcount
 
     def admit_sitemaps(self, depth: int, hop: int) -> None:
         """Queue the sitemaps of a wave, by URL, up to the cap for each host.
 
         The others are forgotten: a link may still bring them in as pages.
         """
-        for url_id, host in self._rows(
+        for url_id, host in self._file.rows(
             "SELECT id, host FROM urls WHERE state = 'waiting' AND kind = 'sitemap' "
             "AND depth = ? AND hop = ? ORDER BY url",
             (depth, hop),
         ):
             if self.n_sitemaps(host) < MAX_SITEMAPS_PER_HOST:
-                self._change("UPDATE urls SET state = 'queued' WHERE id = ?", (url_id,))
+                self._file.change("UPDATE urls SET state = 'queued' WHERE id = ?", (url_id,))
             else:
-                self._change("DELETE FROM urls WHERE id = ?", (url_id,))
+                self._file.change("DELETE FROM urls WHERE id = ?", (url_id,))
                 self.leave_out_sitemap()
 
     def queued_by_host(self) -> list[tuple[int, int]]:
         """Each host with the number of its queued URLs, in the order of their first ones."""
-        return self._rows(
+        return self._file.rows(
             "SELECT host, count(*) FROM urls WHERE state = 'queued' "
             "GROUP BY host ORDER BY min(depth), min(rank), min(id)"
         )
 
     def first_queued(self, host: int, n_most: int) -> list[Ask]:
         """The first queued URLs of a host, in flight or not."""
-        return [Ask(*row) for row in self._rows(_FIRST_QUEUED, (host, n_most))]
+        return [Ask(*row) for row in self._file.rows(_FIRST_QUEUED, (host, n_most))]
 
     def ask_of(self, url_id: int) -> Ask:
         """One URL by its id."""
-        rows = self._rows(
+        rows = self._file.rows(
             "SELECT id, url, depth, hop, kind, attempts, payload FROM urls WHERE id = ?", (url_id,)
         )
         if not rows:
@@ -260,14 +228,16 @@ class UrlStore:
 
     def put_back(self, url_id: int) -> None:
         """Take a URL out of its host's queue, to be asked again by its id."""
-        self._change(
+        self._file.change(
             "UPDATE urls SET state = 'put_back', attempts = attempts + 1 WHERE id = ?", (url_id,)
         )
 
     def mark_answered(self, ask: Ask) -> None:
         """Keep a URL as seen only."""
-        self._change("UPDATE urls SET state = 'answered', payload = x'' WHERE id = ?", (ask.id,))
-        self._change(
+        self._file.change(
+            "UPDATE urls SET state = 'answered', payload = x'' WHERE id = ?", (ask.id,)
+        )
+        self._file.change(
             "UPDATE progress SET n_answered = n_answered + 1, "
             "n_pages_answered = n_pages_answered + ?",
             (ask.kind == PAGE,),
@@ -275,7 +245,7 @@ class UrlStore:
 
     def add_record(self, data: bytes) -> int:
         """Keep a record; its number is higher than all before it, dropped ones too."""
-        number = self._change("INSERT INTO records (data) VALUES (?)", (data,)).lastrowid
+        number = self._file.change("INSERT INTO records (data) VALUES (?)", (data,)).lastrowid
         assert number is not None
         return number
 
@@ -283,7 +253,7 @@ class UrlStore:
         """All records that are kept, in order."""
         last = 0
         read = "SELECT id, data FROM records WHERE id > ? ORDER BY id LIMIT ?"
-        while rows := self._rows(read, (last, _READ_RECORDS)):
+        while rows := self._file.rows(read, (last, _READ_RECORDS)):
             yield from rows
             last = rows[-1][0]
 
@@ -293,80 +263,34 @@ class UrlStore:
         Raises StorageError when so many were never written here: this is not the database that
         the committed parts came from.
         """
-        last = self._number(
+        last = self._file.number(
             "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'records'), 0)"
         )
         if last < up_to:
             raise StorageError(
-                f"{self._path} is lost or older than the pages that are committed: run again with "
-                "--fresh to crawl from the seeds"
+                f"{self._file.path} is lost or older than the pages that are committed: run again "
+                "with --fresh to crawl from the seeds"
             )
-        self._change("DELETE FROM records WHERE id <= ?", (up_to,))
+        self._file.change("DELETE FROM records WHERE id <= ?", (up_to,))
 
     def damaged(self) -> StorageError:
         """For who finds that what must be there is not."""
-        return StorageError(f"{self._path} {_DAMAGED}")
+        return self._file.damaged()
 
     def commit(self) -> None:
         """End the transaction: what was written outlives this process."""
-        if self._db.in_transaction:
-            self._run("COMMIT")
+        self._file.commit()
 
     def sync(self) -> None:
         """End the transaction and make all of it outlive a power cut."""
-        self.commit()
-        self._rows("PRAGMA wal_checkpoint(PASSIVE)")
+        self._file.sync()
 
     def close(self) -> None:
         """Commit and close the file."""
-        self.commit()
-        try:
-            self._db.close()
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _run(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
-        try:
-            return self._db.execute(sql, values)
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        try:
-            return self._db.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise self._error(error) from error
+        self._file.close()
 
     def _met(self, hashes: list[int]) -> dict[str, tuple[Any, ...]]:
-        return {row[1]: row for row in self._rows(_MET, (json.dumps(hashes),))}
-
-    def _number(self, sql: str, values: tuple[Any, ...] = ()) -> int:
-        number: int = self._rows(sql, values)[0][0]
-        return number
-
-    def _change(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
-        if not self._db.in_transaction:
-            self._run("BEGIN")
-        return self._run(sql, values)
-
-    def _change_many(self, sql: str, rows: list[tuple[Any, ...]]) -> None:
-        if not self._db.in_transaction:
-            self._run("BEGIN")
-        try:
-            self._db.executemany(sql, rows)
-        except sqlite3.Error as error:
-            raise self._error(error) from error
-
-    def _error(self, error: sqlite3.Error) -> StorageError:
-        code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
-        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            return StorageError(
-                f"cannot write {self._path}: the disk is full or failing; free some space (or "
-                "choose another place with --out) and run the same command again; finished units "
-                "are kept"
-            )
-        advice = _ADVICE.get(code, f"cannot be used ({error}): run again with --fresh")
-        return StorageError(f"{self._path} {advice}")
+        return {row[1]: row for row in self._file.rows(_MET, (json.dumps(hashes),))}
 
 
 def _columns(found: Found) -> tuple[str, str, int, int, bytes]:
@@ -375,12 +299,12 @@ def _columns(found: Found) -> tuple[str, str, int, int, bytes]:
 
 def url_hash(url: str) -> int:
     """64 bits of a URL, as SQLite's signed integer."""
-    digest = blake2b(url.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    digest = blake2b(url.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 
 @lru_cache(maxsize=4096)
 def host_key(host: str) -> int:
     """64 bits of a host's name."""
-    digest = blake2b(host.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    digest = blake2b(host.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

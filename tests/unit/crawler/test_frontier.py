@@ -322,8 +322,8 @@ def test_sitemaps(tmp_path: Path, order: str) -> None:
     """They nest three deep, cost no pages, and name pages of depth 1."""
     web = {f"m{i}": site_map(f"m{i + 1}", pages=(f"p{i}",)) for i in range(6)}
     web |= {"seed": Answer("ok", (), (url("m0"), url("m0", "elsewhere.test")))}
-    frontier = Frontier(tmp_path, plan(url("seed"), max_pages=4, order=order))
-    asked = crawl({url(name): answer for name, answer in web.items()}, frontier)
+    bounds = plan(url("seed"), max_pages=4, order=order)
+    asked = crawl({url(name): found for name, found in web.items()}, Frontier(tmp_path, bounds))
     assert sorted((a.url, a.depth, a.hop) for a in asked if a.kind == "sitemap") == [
         (url("m0"), 0, 0),
         (url("m1"), 0, 1),
@@ -332,7 +332,7 @@ def test_sitemaps(tmp_path: Path, order: str) -> None:
     ]
     pages = sorted((a.url, a.depth) for a in asked if a.kind == "page")
     assert pages == [(url("p0"), 1), (url("p1"), 1), (url("p2"), 1), (url("seed"), 0)]
-    assert frontier.n_sitemaps_left_out == 2
+    assert Frontier(tmp_path, bounds).n_sitemaps_left_out == 2
 
 
 def test_sitemaps_found_late_name_pages_of_depth_1(tmp_path: Path) -> None:
