@@ -104,4 +104,21 @@ def _web_only(href: str) -> str | None:
     if "@" in authority:
         bare = authority.rpartition("@")[2]
         href = href.replace(authority, bare, 1)
+    if "xn--" in authority and not all(map(_is_readable, host_of(href).split("."))):
+        return None
     return href
+
+
+def _is_readable(label: str) -> bool:
+    """Whether a label of a host is none in Punycode, or one that stands for a name it can.
+
+    ada lets through what UTS 46 refuses: Punycode (RFC 3492) that stands for nothing, or for
+    characters that a name in Unicode would never keep.
+    """
+    if not label.startswith("xn--"):
+        return True
+    try:
+        name = label[4:].encode("ascii").decode("punycode")
+        return not name.isascii() and ada_url.idna_to_ascii(name) == label.encode("ascii")
+    except (ValueError, OverflowError):
+        return False
