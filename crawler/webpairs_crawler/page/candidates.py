@@ -180,7 +180,7 @@ def _sized(node: LexborNode, attributes: Attributes) -> Iterator[Candidate]:
     parent = node.parent
     if parent is None or parent.tag != "picture":
         return
-    sources = []
+    sources: list[Attributes] = []
     sibling = node.prev
     # Back to another image at most: ten thousand of them shall not read ten thousand sources each.
     while sibling is not None and sibling.tag != "img" and len(sources) < MAX_SOURCES:

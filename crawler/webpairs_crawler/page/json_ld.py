@@ -21,7 +21,7 @@ MAX_VALUES = 50_000
 MAX_OBJECTS = 1_000
 """ImageObjects read of one page."""
 
-_START = re.compile(r"[\[{]")
+_START = re.compile(r"(?<!<!)(?<!CDATA)[\[{]")
 _PLACES = frozenset(["image", "photo", "photos", "thumbnail", "primaryImageOfPage"])
 _TEXTS = ("caption", "description", "name")
 _LENIENT = json.JSONDecoder(strict=False)

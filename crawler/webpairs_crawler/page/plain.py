@@ -4,6 +4,7 @@ lexbor's own `text()` glues blocks together (`<p>A</p><p>B</p>` is "AB") and rea
 thousand labels that point at the body would be read ten thousand times.
 """
 
+import html
 import re
 
 from selectolax.lexbor import LexborNode
@@ -72,5 +73,10 @@ class TextReader:
 
 
 def without_tags(text: str) -> str:
-    """A text that may hold markup, as in JSON-LD and data attributes, without it."""
+    """A text that may hold markup, as in JSON-LD and data attributes, without it.
+
+    It may be escaped once more than its reader undoes, and is read as such then.
+    """
+    if "&lt;" in text:
+        text = html.unescape(text)
     return _TAG.sub(" ", text) if "<" in text else text
