@@ -51,6 +51,7 @@ def report(name: str, unit: str, n: float, cost: Cost) -> None:
                 "n": n,
                 "per_s": round(n / cost.wall_s, 1),
                 "per_cpu_s": round(n / cost.cpu_s, 1),
+                "cpu_ms": round(1000 * cost.cpu_s / n, 2),
                 "peak_mb": round(cost.peak_mb),
             }
         )

@@ -6,6 +6,7 @@ frontier. Only then is it forgotten, so a kill at any moment repeats what was on
 nothing. Scrapy's own scheduler forgets a request when it hands it out.
 """
 
+import asyncio
 import logging
 import pickle
 import secrets
@@ -18,6 +19,7 @@ from scrapy.http import Request
 from scrapy.spiders import Spider
 from scrapy.utils.request import fingerprint, request_from_dict
 
+from webpairs_core.errors import WebpairsError
 from webpairs_core.records import Outcome
 from webpairs_crawler.frontier.frontier import Frontier
 from webpairs_crawler.frontier.plan import Answer, Ask, CrawlPlan
@@ -35,7 +37,8 @@ class FrontierScheduler(BaseScheduler):  # type: ignore[misc]
     """Gives the engine what the frontier lets go.
 
     A spider may bring a frontier of its own as its attribute `frontier`; then asks without a
-    payload become requests by its method `request(ask)`, and it answers them by `answer`.
+    payload become requests by its method `request(ask)`, it answers them by `answer`, and its
+    `on_fault(error)` is called when the frontier fails.
     """
 
     frontier: Frontier
@@ -74,6 +77,32 @@ class FrontierScheduler(BaseScheduler):  # type: ignore[misc]
 
     def enqueue_request(self, request: Request) -> bool:
         """Take in a request of a spider or a middleware; False when it was seen before."""
+        try:
+            return self._enqueue(request)
+        except WebpairsError as error:
+            self._fail(error)
+            return False
+
+    def next_request(self) -> Request | None:
+        """The next request, if one may be sent now."""
+        if self._ready:
+            return self._ready.popleft()
+        try:
+            self._settle()
+            request = self._lease()
+        except WebpairsError as error:
+            self._fail(error)
+            return None
+        if request is None:
+            self._wake_later()
+        return request
+
+    def answer(self, ask: Ask, answer: Answer) -> None:
+        """Say what became of an ask."""
+        self._leased.pop(ask.id, None)
+        self.frontier.answer(ask, answer)
+
+    def _enqueue(self, request: Request) -> bool:
         if REPEAT_AFTER_S in request.meta:
             ask = request.meta[ASK]
             if self._leased.pop(ask.id, None) is not None:
@@ -88,21 +117,6 @@ class FrontierScheduler(BaseScheduler):  # type: ignore[misc]
             return False
         depth = int(request.meta.get("depth", 0))
         return self.frontier.add(_address(request), depth, payload=payload)
-
-    def next_request(self) -> Request | None:
-        """The next request, if one may be sent now."""
-        if self._ready:
-            return self._ready.popleft()
-        self._settle()
-        request = self._lease()
-        if request is None:
-            self._wake_later()
-        return request
-
-    def answer(self, ask: Ask, answer: Answer) -> None:
-        """Say what became of an ask."""
-        self._leased.pop(ask.id, None)
-        self.frontier.answer(ask, answer)
 
     def _lease(self) -> Request | None:
         ask = self.frontier.next_ask()
@@ -148,9 +162,23 @@ class FrontierScheduler(BaseScheduler):  # type: ignore[misc]
         self._timer = reactor.callLater(max(wait_s, _SHORTEST_WAIT_S), self._wake)
 
     def _wake(self) -> None:
-        request = None if self._ready or self._crawler.engine.needs_backout() else self._lease()
+        if self._ready or self._crawler.engine.needs_backout():
+            return
+        try:
+            request = self._lease()
+        except WebpairsError as error:
+            self._fail(error)
+            return
         if request is not None:
             self._crawler.engine.crawl(request)
+
+    def _fail(self, error: WebpairsError) -> None:
+        """Stop the crawl: the frontier cannot be read or written. Scrapy would go on for ever."""
+        log.error("%s", error)
+        on_fault = getattr(self._spider, "on_fault", None)
+        if on_fault is not None:
+            on_fault(error)
+        asyncio.ensure_future(self._crawler.stop_async())  # noqa: RUF006 - ends with the process
 
     def _payload(self, request: Request) -> bytes | None:
         """The request as bytes; None when it cannot be kept, which is said in the log."""

@@ -37,6 +37,9 @@ def scrapy_settings(section: CrawlSection) -> dict[str, Any]:
         "STATS_CLASS": "scrapy.statscollectors.DummyStatsCollector",
         "LOG_ENABLED": False,
         "LOG_FORMATTER": "webpairs_crawler.live.scrapy_settings.QuietFormatter",
+        # Scrapy starts so many tasks for the items of each page, and there are none: half a
+        # millisecond of CPU.
+        "CONCURRENT_ITEMS": 1,
         # 9 to 26 % less CPU for each page; the event loop of Python where it is not installed.
         "ASYNCIO_EVENT_LOOP": "uvloop.Loop" if find_spec("uvloop") else None,
     }

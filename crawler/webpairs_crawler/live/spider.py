@@ -131,7 +131,10 @@ class _Work:
 
     def interrupt(self) -> None:
         """Commit what is there and end this process; what is on its way is asked for again."""
-        self._parts.commit()
+        try:
+            self._parts.commit()
+        except WebpairsError as error:
+            self.abort(error)
         os._exit(130)
 
     def abort(self, error: BaseException) -> NoReturn:
@@ -209,6 +212,10 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
     def on_error(self, failure: Any) -> None:
         """Called for what our own code raised: Scrapy would log it and go on with a page lost."""
         self.work.abort(failure.value)
+
+    def on_fault(self, error: WebpairsError) -> None:
+        """The frontier cannot go on: the disk is full, the file is damaged."""
+        self.work.abort(error)
 
     def _answer(self, request: Request, finding: _Finding) -> None:
         ask, page = finding.ask, finding.page

@@ -213,7 +213,7 @@ def test_an_unreachable_seed(tmp_path: Path, free_port: int) -> None:
 
 
 def test_seeds(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="there is no seed"):
+    with pytest.raises(RecipeError, match="there is nothing to crawl: set crawl.seeds"):
         Crawl(tmp_path)
     with pytest.raises(RecipeError, match=r"the seed 'example\.org' is no http\(s\) URL"):
         Crawl(tmp_path, "example.org")
@@ -229,7 +229,7 @@ def test_seeds(tmp_path: Path) -> None:
 def test_pages_without_a_caption_leave_nothing(tmp_path: Path) -> None:
     with (
         HostileWeb({"/": html("<img src=a.jpg>")}) as web,
-        pytest.raises(NothingLeft, match="none of the 1 pages read has an image with a text"),
+        pytest.raises(NothingLeft, match="the 1 pages that were read hold no image with a text"),
     ):
         Crawl(tmp_path, web.url("/"))
 

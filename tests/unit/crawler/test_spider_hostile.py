@@ -142,7 +142,7 @@ def test_each_hostile_answer_is_an_outcome(tmp_path: Path) -> None:
     others = {path for path in outcomes if path not in HOSTILE}
     assert all(path.startswith("/around?") for path in others), others
     peak_mb = (resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss - before) / 1024
-    assert peak_mb < 700
+    assert peak_mb < 400
 
 
 def test_a_hostile_site_does_not_stop_the_others(tmp_path: Path) -> None:
