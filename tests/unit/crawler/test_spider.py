@@ -213,7 +213,7 @@ def test_an_unreachable_seed(tmp_path: Path, free_port: int) -> None:
 
 
 def test_seeds(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="there is nothing to crawl: set crawl.seeds"):
+    with pytest.raises(RecipeError, match="there is nothing to crawl"):
         Crawl(tmp_path)
     with pytest.raises(RecipeError, match=r"the seed 'example\.org' is no http\(s\) URL"):
         Crawl(tmp_path, "example.org")
