@@ -6,14 +6,15 @@ compressed, is seen from its first bytes and from each record, never from the fi
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import msgspec
 import pyarrow as pa
 
 from webpairs_crawler.archive.columns import Columns
-from webpairs_crawler.archive.records import Record, read_records
+from webpairs_crawler.archive.record import Record
+from webpairs_crawler.archive.records import read_records
 from webpairs_crawler.archive.source import ArchiveOutcome, ArchiveSource
+from webpairs_crawler.archive.tape import Readable
 from webpairs_crawler.archive.warc import add_capture
 from webpairs_crawler.archive.wat import add_metadata
 
@@ -39,10 +40,11 @@ class ArchiveBatch(msgspec.Struct, frozen=True, kw_only=True):
     A damaged place whose page cannot be named counts here and has no row in `pages`.
     """
     others: dict[str, int]
-    """Records that are no pages, by type: request, warcinfo, metadata, conversion, dns ..."""
+    """Records that are no pages, by type: request, warcinfo, metadata, conversion ..., and
+    `not_web` for captures that are not of http(s)."""
 
 
-def read_archive(stream: BinaryIO, source: ArchiveSource) -> Iterator[ArchiveBatch]:
+def read_archive(stream: Readable, source: ArchiveSource) -> Iterator[ArchiveBatch]:
     """Read an archive from its start to its end, in batches; the last may be empty.
 
     `stream` needs `read(n)` only. Damage is counted, never raised. Raises PartCorrupt when the
@@ -56,7 +58,7 @@ def read_archive(stream: BinaryIO, source: ArchiveSource) -> Iterator[ArchiveBat
         if outcome:
             outcomes[str(outcome)] += 1
         else:
-            others[record.kind] += 1
+            others["not_web" if record.kind in _CAPTURES else record.kind] += 1
         if columns.n_pages >= BATCH_PAGES or columns.n_pairs >= BATCH_PAIRS:
             yield _batch(columns, outcomes, others)
             outcomes, others = Counter(), Counter()
@@ -67,9 +69,9 @@ def _add(record: Record, source: ArchiveSource, columns: Columns) -> str:
     """Add what a record holds; gives its outcome, or "" when it is no page."""
     if record.kind in _CAPTURES:
         return add_capture(record, source, columns)
-    if record.kind == "metadata" and not record.damage:
+    if record.kind == "metadata":
         return add_metadata(record, source, columns)
-    return record.damage if record.kind == "" else ""
+    return record.damage or "" if not record.kind else ""
 
 
 def _batch(columns: Columns, outcomes: Counter[str], others: Counter[str]) -> ArchiveBatch:

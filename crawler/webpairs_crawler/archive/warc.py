@@ -2,7 +2,7 @@
 
 from webpairs_crawler.archive.columns import Columns, PageEntry
 from webpairs_crawler.archive.http_block import BodyFault, HttpAnswer, decoded, parse_answer
-from webpairs_crawler.archive.records import Record
+from webpairs_crawler.archive.record import Record
 from webpairs_crawler.archive.source import ArchiveOutcome, ArchiveSource, parse_date
 from webpairs_crawler.page.extract import PageSource, read_page
 from webpairs_crawler.web.urls import canonical
@@ -55,7 +55,7 @@ def _page_of(record: Record, max_bytes: int) -> tuple[HttpAnswer, ArchiveOutcome
     """The HTTP answer of a record, what it is, and the HTML when it is a page."""
     nothing = HttpAnswer(0)
     if record.damage:
-        return nothing, ArchiveOutcome(record.damage), b""
+        return nothing, record.damage, b""
     if record.kind == "revisit":
         return nothing, ArchiveOutcome.REVISIT, b""
     if record.kind == "resource":

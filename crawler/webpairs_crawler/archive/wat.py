@@ -14,7 +14,7 @@ import msgspec
 from webpairs_core.records import TextSource
 from webpairs_core.text import normalise_text
 from webpairs_crawler.archive.columns import Columns, PageEntry, PairRows
-from webpairs_crawler.archive.records import Record
+from webpairs_crawler.archive.record import Record
 from webpairs_crawler.archive.source import ArchiveOutcome, ArchiveSource, parse_date
 from webpairs_crawler.archive.warc import status_outcome
 from webpairs_crawler.archive.wat_links import (
@@ -51,6 +51,8 @@ _LANG = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,8})*\Z")
 
 def add_metadata(record: Record, source: ArchiveSource, columns: Columns) -> str:
     """Read the page that a WAT record describes; gives its outcome, or "" for no page."""
+    if record.damage:
+        return record.damage if "json" in record.content_type.lower() else ""
     if b'"HTTP-Response-Metadata"' not in record.body:
         return ""
     found = _page(record, source)
