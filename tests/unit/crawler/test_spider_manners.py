@@ -90,6 +90,7 @@ def test_retry_after_holds_the_whole_host(tmp_path: Path) -> None:
         ("soon", 0, 0),
         ("\u0663", 0, 0),
     ],
+    ids=[*"abcdefghijk"],  # The times in the values differ between the processes of a test run.
 )
 def test_retry_after_is_read_as_http_writes_it(value: str, least: float, most: float) -> None:
     assert least <= failures.retry_after_s(value) <= most
