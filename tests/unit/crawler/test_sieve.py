@@ -93,9 +93,19 @@ def test_a_sieved_page_gives_the_same() -> None:
         <img src="a.jpg" alt="say <b>bold</b> &amp; 'so'"></picture></a>
         <figcaption>The <i>caption</i> of < it</figcaption></figure></li></ul></div>
         <!-- <img src=c.jpg alt=c> --><script>"<img src=d.jpg alt=d>"</script>
-        <map><area href=area.html></map><p><img src=b.png alt=plain title=t width=9>"""
-    texts = (TextSource.ALT, TextSource.FIGCAPTION, TextSource.TITLE)
+        <map><area href=area.html></map><p><img src=b.png alt=plain title=t width=9>
+        <noscript><img src=b.png alt=plain></noscript><a href=big.jpg>the <b>text</b> of &lt; it</a>
+        <script type="application/LD+json">{"image": {"url": "l.jpg", "name": "a <i>name</i>"}}
+        </script><script>a < b</script><meta property=og:image content=o.jpg>
+        <meta property=og:image:alt content="of the card"><img src=c.png data-caption=data>"""
+    lost = (TextSource.TABLE, TextSource.CAPTION_CLASS)
+    texts = tuple(source for source in TextSource if source not in lost)
     source = PageSource(url=URL, texts=texts)
+    assert {p.text_source for p in read_page(html, source).pairs} >= {
+        TextSource.ANCHOR,
+        TextSource.JSON_LD,
+        TextSource.OG,
+    }
     assert read_page(sieve(html), source) == read_page(html, source)
 
 
