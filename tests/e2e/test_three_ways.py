@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from archives_fixture import write_warc
-from command import killed_at_step, killed_when, webpairs
+from command import Word, killed_at_step, killed_when, webpairs
 from hostile_web import Answer, HostileWeb, answer, picture
 from webpairs_core.files import file_sha256
 
@@ -94,7 +94,7 @@ def test_three_ways_to_one_dataset_whatever_happens(tmp_path: Path) -> None:
         )
         assert (funnels["rows"]["rows_in"], funnels["rows"]["kept"]) == (3, 3)
 
-        words = ["crawl", path, "--out", killed, "--workers", 1, "-q"]
+        words: list[Word] = ["crawl", path, "--out", killed, "--workers", 1, "-q"]
         n_kills = sum(killed_at_step(step, *words) for step in (1, 9, 9, 11))
         assert n_kills >= 3
         webpairs(*words).ok()
@@ -121,7 +121,7 @@ def test_kill_while_archives_are_read_side_by_side(tmp_path: Path) -> None:
     path = tmp_path / "w.toml"
     path.write_text(f'name = "w"\n[crawl]\nwarc = ["{tmp_path}/*.warc.gz"]\n')
     out, quiet = tmp_path / "out", tmp_path / "quiet"
-    words = ["crawl", path, "--out", out, "--workers", 2, "-q"]
+    words: list[Word] = ["crawl", path, "--out", out, "--workers", 2, "-q"]
     commits = out / "run/commits/crawl"
 
     def is_time() -> bool:
