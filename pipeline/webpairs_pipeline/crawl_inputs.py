@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from webpairs_core.errors import PartCorrupt
 from webpairs_core.ledger import Stage
 from webpairs_crawler.archive.locate import Input, locate
 from webpairs_crawler.options import CrawlSection
@@ -33,7 +34,7 @@ def crawl_inputs(stage: Stage, section: CrawlSection) -> CrawlInputs:
     table with the columns that the recipe names.
     """
     if stage.is_done(UNIT):
-        return msgspec.json.decode((stage.root / _PATH).read_bytes(), type=CrawlInputs)
+        return _read(stage.root / _PATH)
     # Here because it brings pyarrow, and every command imports this module for `input_facts`.
     from webpairs_crawler.tables.read import check_table
 
@@ -45,6 +46,13 @@ def crawl_inputs(stage: Stage, section: CrawlSection) -> CrawlInputs:
         unit.path(_PATH).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
         unit.commit()
     return found
+
+
+def _read(path: Path) -> CrawlInputs:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=CrawlInputs)
+    except msgspec.DecodeError as error:
+        raise PartCorrupt(f"{path} is damaged ({error}): crawl again with --fresh") from None
 
 
 def input_facts(section: CrawlSection) -> list[tuple[str, int, int]]:

@@ -109,7 +109,7 @@ def test_three_ways_to_one_dataset_whatever_happens(tmp_path: Path) -> None:
     assert len(found) == 2 + 2 * PAGES + 2 + 1
     assert found["table-0.jpg"]["extra"] == '{"similarity":"0.05"}'
     assert found["table-0.jpg"]["text_source"] == "table"
-    assert found["table-0.jpg"]["page_url"] == "table.csv"
+    assert found["table-0.jpg"]["page_url"] == ""
     assert found["listed.jpg"]["caption"] == found["live-0.jpg"]["extra"] == ""
     assert found["0-0.jpg"]["page_url"].endswith("/0")
 

@@ -23,13 +23,13 @@ from webpairs_crawler.tables.lines import read_lines
 from webpairs_crawler.tables.locate import TableInput
 from webpairs_crawler.tables.parquet import read_parquet
 from webpairs_crawler.tables.rows import RawRows, Row, TableOutcome
-from webpairs_crawler.web.inputs import is_remote
 from webpairs_crawler.web.urls import canonical
 
 MAX_EXTRA_BYTES = 8_192
 """Of one row's `extra`; the longest values go until it fits."""
 PAGE_URL = "page_url"
-"""A column of this name says where a pair was found (as in cc2dataset's tables)."""
+"""A column of this name says where a pair was found (as in cc2dataset's tables). Without one the
+pair has no page: `found_in` names the table and the row."""
 _LOOK_ROWS = 100
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MAX_POSITION = 2**31 - 1
@@ -96,9 +96,8 @@ class _Rows(msgspec.Struct):
 def _batch(raw: RawRows, table: TableInput) -> TableBatch:
     outcomes = raw.broken
     kept = _Rows()
-    name = table.url if is_remote(table.url) else table.url.rpartition("/")[2]
     for number, row in zip(raw.numbers, raw.rows, strict=True):
-        outcomes[_add(kept, number, row, (table, name))] += 1
+        outcomes[_add(kept, number, row, table)] += 1
     return TableBatch(
         pairs=_pairs(kept, table),
         outcomes={str(outcome): n for outcome, n in sorted(outcomes.items()) if n},
@@ -106,9 +105,8 @@ def _batch(raw: RawRows, table: TableInput) -> TableBatch:
     )
 
 
-def _add(kept: _Rows, number: int, row: Row, of: tuple[TableInput, str]) -> TableOutcome:
+def _add(kept: _Rows, number: int, row: Row, table: TableInput) -> TableOutcome:
     """Turn one row into a pair, if it is one."""
-    table, name = of
     given = _text(row.pop(table.url_column, None))
     written = _text(row.pop(table.text_column, None)) if table.text_column else ""
     if given is None or written is None:
@@ -133,7 +131,7 @@ def _add(kept: _Rows, number: int, row: Row, of: tuple[TableInput, str]) -> Tabl
     kept.keys.append(pair_key(url, text))
     kept.urls.append(url)
     kept.texts.append(text)
-    kept.pages.append(page_url or name)
+    kept.pages.append(page_url or "")
     kept.extras.append(extra.decode())
     return TableOutcome.OK
 

@@ -121,7 +121,7 @@ class _RemoteFile(io.RawIOBase):
 def _local(pattern: str) -> list[Found]:
     path = Path(pattern).expanduser()
     if path.is_dir():
-        raise RecipeError(f"{pattern} is a folder: name its files, e.g. {path}/*.gz")
+        raise RecipeError(f"{pattern} is a folder: name its files, e.g. {path}/*")
     if path.exists() or not any(c in pattern for c in _MAGIC):
         paths = [path] if path.exists() else []
     else:

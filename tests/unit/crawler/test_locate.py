@@ -249,6 +249,8 @@ def test_s3(bucket: str) -> None:
         assert file.read() == b"x/1.warc.gz"
     with open_input(f"{bucket}/big") as file:
         assert file.read(3) + file.read() == BIG
+        file.seek(-5, 2)
+        assert file.read() == BIG[-5:]
     assert names(locate([f"{bucket}/l/wat.paths"])) == [f"{bucket}/x/3.warc.wat.gz"]
 
 
