@@ -13,6 +13,7 @@ import msgspec
 from selectolax.lexbor import LexborNode
 
 from webpairs_crawler.page.elements import Attributes
+from webpairs_crawler.page.tags import IMG, PICTURE, SOURCE, A
 from webpairs_crawler.web.srcset import Candidate, parse_srcset
 from webpairs_crawler.web.urls import join
 
@@ -65,7 +66,7 @@ _LAZY_NAME = re.compile(r"src|lazy|original|image|full|large")
 _IMAGE_PATH = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|bmp)(?:[?#]|\Z)", re.IGNORECASE)
 _IMAGE_ENDS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp")
 _PLACEHOLDER = re.compile(
-    r"(?:^|[/_-])(?:blank|spacer|pixel|transparent|placeholder|lazy|loading|grey|gray|1x1|clear)"
+    r"(?:\A|[/_-])(?:blank|spacer|pixel|transparent|placeholder|lazy|loading|grey|gray|1x1|clear)"
     r"[^/]*\.(?:gif|png|svg|jpe?g|webp)(?:[?#]|\Z)",
     re.IGNORECASE,
 )
@@ -144,7 +145,9 @@ def is_image_file(href: str) -> bool:
 
 def is_placeholder(url: str) -> bool:
     """Whether a URL is named like the stand-in of a lazy loader."""
-    return _PLACEHOLDER.search(url) is not None
+    query = url.find("?")
+    name = url.rfind("/", 0, query if query >= 0 else len(url))
+    return _PLACEHOLDER.search(url, max(0, name)) is not None
 
 
 def largest_first(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -178,13 +181,13 @@ def _sized(node: LexborNode, attributes: Attributes) -> Iterator[Candidate]:
     if not _SRCSETS.isdisjoint(attributes):
         yield from _srcsets(attributes)
     parent = node.parent
-    if parent is None or parent.tag != "picture":
+    if parent is None or parent.tag_id != PICTURE:
         return
     sources: list[Attributes] = []
     sibling = node.prev
     # Back to another image at most: ten thousand of them shall not read ten thousand sources each.
-    while sibling is not None and sibling.tag != "img" and len(sources) < MAX_SOURCES:
-        if sibling.tag == "source":
+    while sibling is not None and sibling.tag_id != IMG and len(sources) < MAX_SOURCES:
+        if sibling.tag_id == SOURCE:
             sources.append(sibling.attributes)
         sibling = sibling.prev
     for found in reversed(sources):
@@ -206,7 +209,7 @@ def _linked_image(node: LexborNode) -> str:
     for _ in range(_LINK_LEVELS):
         if above is None:
             break
-        if above.tag == "a":
+        if above.tag_id == A:
             href = above.attributes.get("href") or ""
             return href if is_image_file(href) else ""
         above = above.parent

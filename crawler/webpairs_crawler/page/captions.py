@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from selectolax.lexbor import LexborNode
 
 from webpairs_crawler.page.plain import TextReader
+from webpairs_crawler.page.tags import FIGCAPTION, FIGURE
 
 FIGURE_LEVELS = 16
 """How far above an image, or above a figcaption, its figure may stand."""
@@ -38,7 +39,7 @@ class FigureCaptions:
         self._by_figure: dict[int, LexborNode] = {}
         for caption in figcaptions:
             for ancestor in above(caption, FIGURE_LEVELS):
-                if ancestor.tag == "figure":
+                if ancestor.tag_id == FIGURE:
                     self._by_figure.setdefault(ancestor.mem_id, caption)
                     break
 
@@ -91,7 +92,7 @@ class ClassCaptions:
 def _holder(caption: LexborNode, images_in: dict[int, list[int]], taken: set[int]) -> int:
     """The nearest element that holds this caption and an image; 0 for none."""
     for ancestor in above(caption, CAPTION_LEVELS):
-        if ancestor.mem_id in taken or ancestor.tag == "figcaption":
+        if ancestor.mem_id in taken or ancestor.tag_id == FIGCAPTION:
             return 0  # a part of a caption that is known already
         if ancestor.mem_id in images_in:
             return ancestor.mem_id

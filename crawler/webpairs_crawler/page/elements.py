@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import msgspec
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from webpairs_crawler.page.tags import AREA, FIGCAPTION, IMG, META, A
+
 Attributes = Mapping[str, str | None]
 
 MAX_LINKS = 10_000
@@ -62,20 +64,23 @@ def look(tree: LexborHTMLParser) -> Elements:
         if node.mem_id == last:  # one answer for each branch that it matches
             continue
         last = node.mem_id
-        tag = node.tag or ""
-        if tag == "a" or tag == "area":
+        tag = node.tag_id
+        if tag in (A, AREA):
             attributes = node.attributes
             if "href" in attributes and len(found.links) < MAX_LINKS:  # else here for its class
                 found.links.append((node, attributes))
                 if "rel" in attributes:
                     _add_license(found, attributes)
-        elif tag in ("img", "amp-img"):
+        elif tag == IMG:
             found.images.append(node)
-        elif tag == "figcaption":
+        elif tag == META:
+            if len(found.metas) < MAX_METAS:
+                found.metas.append(node.attributes)
+        elif tag == FIGCAPTION:
             if len(found.figcaptions) < MAX_CAPTIONS:
                 found.figcaptions.append(node)
         else:
-            _add_other(found, node, tag)
+            _add_other(found, node, node.tag or "")
     return found
 
 
@@ -86,9 +91,8 @@ def _add_license(found: Elements, attributes: Attributes) -> None:
 
 
 def _add_other(found: Elements, node: LexborNode, tag: str) -> None:
-    if tag == "meta":
-        if len(found.metas) < MAX_METAS:
-            found.metas.append(node.attributes)
+    if tag == "amp-img":
+        found.images.append(node)
     elif tag == "title":
         # Others are of inline drawings.
         if found.title is None and node.parent is not None and node.parent.tag in ("head", "body"):

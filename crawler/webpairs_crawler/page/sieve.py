@@ -76,7 +76,7 @@ _CALM_PIECES = (
     + _COMMENT
     + rb"|/?(?!(?i:"
     + _RAW_NAMES
-    + rb"|svg|math|plaintext)"
+    + rb"|svg|math|plaintext|html|body)"
     + _NAME_END
     + rb")[a-zA-Z][^\t\n\f\r />]*+"
     + _FEW_ATTRIBUTES
@@ -98,7 +98,6 @@ _CALM_RAW = (
 # As far as there is nothing to doubt: all of it runs inside the regular expression engine.
 _CALM = re.compile(rb"(?:" + _CALM_PIECES + rb"|" + _CALM_RAW + rb")*+", re.DOTALL)
 _CALM_FOREIGN = re.compile(rb"(?:" + _CALM_PIECES + rb")*+", re.DOTALL)
-_MERGED_TAGS = re.compile(rb"<(?:html|body)" + _NAME_END, re.IGNORECASE)
 _FORMATTING_TAGS = re.compile(
     rb"<(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)" + _NAME_END, re.IGNORECASE
 )
@@ -156,15 +155,13 @@ def _is_plainly_light(html: bytes) -> bool:
         worst_ns += _REOPEN_NS * n_tags * len(_FORMATTING_TAGS.findall(html))
     if worst_ns > BUDGET_NS or n_tags > MAX_TAGS:
         return False
-    if len(_MERGED_TAGS.findall(html)) > _MAX_MERGED:
-        return False
     return worst_ns + _long_tags(html, BUDGET_NS - worst_ns) <= BUDGET_NS
 
 
 def _long_tags(html: bytes, budget_ns: float) -> float:
     """What the tags with many attributes cost; more than the budget when we cannot be sure."""
-    work_ns, position, n_foreign = 0.0, 0, 0
-    while work_ns <= budget_ns:
+    work_ns, position, n_foreign, n_merged = 0.0, 0, 0, 0
+    while work_ns <= budget_ns and n_merged <= _MAX_MERGED:
         calm = (_CALM_FOREIGN if n_foreign else _CALM).match(html, position)
         assert calm is not None  # it may be empty
         found = _TOKEN.match(html, calm.end())
@@ -185,7 +182,8 @@ def _long_tags(html: bytes, budget_ns: float) -> float:
             if (n_foreign and b"<" in inside) or (name == b"script" and _is_escaped_script(inside)):
                 return 2 * BUDGET_NS
             position = end
-    return work_ns
+        n_merged += name in _MERGED and not is_end
+    return 2 * BUDGET_NS
 
 
 def _weighs_too_much(html: bytes) -> bool:

@@ -38,6 +38,11 @@ class PageTexts:
         self, tree: LexborHTMLParser, elements: Elements, images: Sequence[LexborNode]
     ) -> None:
         """`images` are those that a class caption may belong to: not the copies in noscript."""
+        self._empty: set[TextSource] = set()
+        if not elements.figcaptions:
+            self._empty.add(TextSource.FIGCAPTION)
+        if not elements.captions:
+            self._empty.add(TextSource.CAPTION_CLASS)
         self._tree = tree
         self._chars_left = PAGE_CHARS
         self._by_id: dict[str, LexborNode] | None = None
@@ -53,10 +58,9 @@ class PageTexts:
         found: dict[str, TextSource] = {}
         for source in sources:
             give = SOURCES.get(source)
-            if give is not None:
+            if give is not None and source not in self._empty:
                 for raw in give(self, node, attributes):
-                    text = self.normal(raw)
-                    if text:
+                    if raw and (text := self.normal(raw)):
                         found.setdefault(text, source)
         return [(source, text) for text, source in found.items()]
 

@@ -15,6 +15,12 @@ _URL = re.compile(r"[^ \t\n\f\r]++")
 # A comma ends a candidate and whitespace a descriptor, but not inside parentheses.
 _DESCRIPTORS = re.compile(r"(?:[^,(]|\([^)]*+(?:\)|\Z))*+")
 _DESCRIPTOR = re.compile(r"(?:[^ \t\n\f\r(]|\([^)]*+(?:\)|\Z))++")
+# What nearly all candidates look like, in one step; whatever else it is, the steps below decide.
+# A run of commas belongs to the URL only when more of the URL follows it.
+_USUAL = re.compile(
+    r"[ \t\n\f\r,]*+((?:[^ \t\n\f\r,]|,++(?=[^ \t\n\f\r]))++)"
+    r"(?:[ \t\n\f\r]++(?:([1-9][0-9]{0,8})w|([0-9]{1,3}(?:\.[0-9]{1,9})?)x))?[ \t\n\f\r]*+(?:,|\Z)"
+)
 # Valid non-negative integer; valid floating-point number (HTML standard, "Numbers").
 _INTEGER = re.compile(r"[0-9]+\Z")
 _FLOAT = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
@@ -35,6 +41,12 @@ def parse_srcset(text: str) -> Iterator[Candidate]:
     """The candidates of a srcset attribute, in document order; faulty ones are left out."""
     position = 0
     while True:
+        usual = _USUAL.match(text, position)
+        if usual is not None:
+            url, width, density = usual.groups()
+            yield Candidate(url, int(width or 0), float(density or 1.0))
+            position = usual.end()
+            continue
         found = _URL.match(text, _GAP.match(text, position).end())  # type: ignore[union-attr]
         if found is None:
             return
