@@ -17,7 +17,7 @@ from webpairs_pipeline import archive_units, table_units
 from webpairs_pipeline.archive_units import archive_tasks, read_archive_unit
 from webpairs_pipeline.crawl_inputs import crawl_inputs
 from webpairs_pipeline.input_unit import read_files
-from webpairs_pipeline.live_crawl import crawl_live, live_commits, live_seeds
+from webpairs_pipeline.live_crawl import crawl_live, live_commits, live_plan
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.serve import serving
 from webpairs_pipeline.table_units import read_table_unit, table_tasks
@@ -36,14 +36,14 @@ def run(run: Run, stage: Stage) -> Made:
     make_guard(section.private_networks)
     inputs = crawl_inputs(stage, section)
     with serving(run.recipe.serve, run.out) as web:
-        seeds = live_seeds(section, web.seeds)
-        if not (seeds or inputs.archives or inputs.tables):
+        plan = live_plan(run, web.seeds)
+        if not (plan or inputs.archives or inputs.tables):
             raise RecipeError(
                 "there is nothing to crawl: set crawl.seeds (or crawl.seeds_file), crawl.warc or "
                 "crawl.tables"
             )
-        if seeds and not stage.is_done(_LIVE):
-            crawl_live(run, stage, seeds)
+        if plan and not stage.is_done(_LIVE):
+            crawl_live(run, stage, plan)
             with stage.unit(_LIVE) as unit:
                 unit.commit()
     archives = archive_tasks(stage, section, inputs.archives)

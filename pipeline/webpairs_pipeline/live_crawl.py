@@ -10,17 +10,15 @@ from collections.abc import Iterable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
-from webpairs_core.errors import CrawlError, RecipeError, WebpairsError
+from webpairs_core.errors import CrawlError, WebpairsError
 from webpairs_core.funnel import merge
 from webpairs_core.ledger import Commit, Stage
 from webpairs_core.progress import Progress
 from webpairs_crawler.frontier.plan import CrawlPlan
+from webpairs_crawler.frontier.seeds import seeds_of
 from webpairs_crawler.live.page_parts import PageRow, committed_pages
 from webpairs_crawler.live.progress import CrawlProgress
-from webpairs_crawler.options import CrawlSection
-from webpairs_crawler.web.urls import canonical
 from webpairs_pipeline.run import Run
 
 _LIVE_UNIT = re.compile(r"part-\d+\Z")
@@ -42,58 +40,15 @@ _WHY = {
 }
 
 
-def live_seeds(section: CrawlSection, served: Iterable[str]) -> tuple[str, ...]:
-    """Where a live crawl of the recipe starts: canonical URLs, each once; none is no mistake.
+def live_plan(run: Run, served: Iterable[str]) -> CrawlPlan | None:
+    """The plan of the recipe's live crawl; None without a seed, which is no mistake.
 
-    Raises RecipeError for what is no URL and for a file that cannot be read.
+    Raises RecipeError for a seed that is no URL and for a file of seeds that cannot be read.
     """
-    written = [*section.seeds, *_seeds_in_file(section.seeds_file), *served]
-    seeds: dict[str, None] = {}
-    for seed in written:
-        url = canonical(seed)
-        if url is None:
-            raise RecipeError(
-                f"the seed {seed!r} is no http(s) URL: write it like https://example.org/"
-            )
-        seeds[url] = None
-    return tuple(seeds)
-
-
-def crawl_live(run: Run, stage: Stage, seeds: tuple[str, ...]) -> None:
-    """Crawl from these seeds, or go on where an earlier run stopped.
-
-    Raises CrawlError when no page could be had from any.
-    """
-    plan = _plan(run, seeds)
-    _crawl(run, stage, plan)
-    funnel = merge(commit.funnels[0] for commit in live_commits(stage))
-    if not funnel.kept:
-        sentence = _why_no_page(plan.seeds[0], {row.url: row for row in committed_pages(stage)})
-        # Else the next run would find all pages answered, and fail without asking.
-        run.ledger.reset(stage.name)
-        raise CrawlError(sentence)
-
-
-def live_commits(stage: Stage) -> list[Commit]:
-    """What the live crawl committed so far, part by part."""
-    return [commit for commit in stage.commits() if _LIVE_UNIT.match(commit.unit)]
-
-
-def _seeds_in_file(name: str) -> list[str]:
-    if not name:
-        return []
-    try:
-        lines = Path(name).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"crawl.seeds_file {name} cannot be read: {error}") from None
-    stripped = (line.strip() for line in lines)
-    return [line for line in stripped if line and not line.startswith("#")]
-
-
-def _plan(run: Run, seeds: tuple[str, ...]) -> CrawlPlan:
     section = run.recipe.crawl
-    return CrawlPlan(
-        seeds=seeds,
+    plan = CrawlPlan(
+        seeds=(*section.seeds, *served),
+        seeds_file=section.seeds_file,
         max_pages=min(section.max_pages, run.limit or section.max_pages),
         max_depth=section.max_depth,
         allowed_domains=section.allowed_domains,
@@ -103,6 +58,29 @@ def _plan(run: Run, seeds: tuple[str, ...]) -> CrawlPlan:
         autothrottle=section.autothrottle,
         retries=section.retries,
     )
+    n_seeds = sum(1 for _ in seeds_of(plan))
+    return plan if n_seeds else None
+
+
+def crawl_live(run: Run, stage: Stage, plan: CrawlPlan) -> None:
+    """Crawl by this plan, or go on where an earlier run stopped.
+
+    Raises CrawlError when no page could be had from any.
+    """
+    _crawl(run, stage, plan)
+    funnel = merge(commit.funnels[0] for commit in live_commits(stage))
+    if not funnel.kept:
+        sentence = _why_no_page(
+            next(seeds_of(plan)), {row.url: row for row in committed_pages(stage)}
+        )
+        # Else the next run would find all pages answered, and fail without asking.
+        run.ledger.reset(stage.name)
+        raise CrawlError(sentence)
+
+
+def live_commits(stage: Stage) -> list[Commit]:
+    """What the live crawl committed so far, part by part."""
+    return [commit for commit in stage.commits() if _LIVE_UNIT.match(commit.unit)]
 
 
 def _crawl(run: Run, stage: Stage, plan: CrawlPlan) -> None:

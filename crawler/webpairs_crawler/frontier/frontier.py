@@ -11,6 +11,7 @@ Sitemaps are asked beside the pages and cost none of `max_pages`; the pages they
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from webpairs_crawler.frontier.pace import Hosts
@@ -27,6 +28,7 @@ from webpairs_crawler.frontier.plan import (
     Kind,
 )
 from webpairs_crawler.frontier.scope import Scope, may_be_page
+from webpairs_crawler.frontier.seeds import seeds_of
 from webpairs_crawler.frontier.store import Found, UrlStore, host_key
 from webpairs_crawler.web.urls import host_of, registrable_domain
 
@@ -53,7 +55,9 @@ class Frontier:
         self._n_adds = 0
         self._store = UrlStore(folder, plan.order)
         if self._store.is_new:
-            self._store.add([Found(seed, 0, 0, PAGE) for seed in dict.fromkeys(plan.seeds)])
+            seeds = seeds_of(plan)
+            while batch := dict.fromkeys(islice(seeds, _ADDS_PER_COMMIT)):
+                self._store.add([Found(seed, 0, 0, PAGE) for seed in batch])
         counts = self._store.counts()
         self._n_answered = counts.n_answered
         self._n_waiting = counts.n_waiting

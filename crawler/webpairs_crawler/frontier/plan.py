@@ -25,7 +25,9 @@ class CrawlPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What bounds a crawl and sets its pace."""
 
     seeds: tuple[str, ...]
-    """Canonical URLs."""
+    """URLs to start from."""
+    seeds_file: str = ""
+    """A text file with more of them, one a line; # starts a comment."""
     max_pages: int
     """Pages asked for, whatever comes of them; sitemaps are not counted."""
     max_depth: int

@@ -6,9 +6,11 @@ dedup stage.
 """
 
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 from webpairs_crawler.frontier.plan import CrawlPlan
+from webpairs_crawler.frontier.seeds import seeds_of
 from webpairs_crawler.web.urls import host_of, registrable_domain
 
 _NO_PAGE = re.compile(
@@ -24,9 +26,9 @@ class Scope:
     """The domains of a crawl."""
 
     def __init__(self, plan: CrawlPlan) -> None:
-        named = plan.allowed_domains or [registrable_domain(seed) for seed in plan.seeds]
-        self._is_open = "*" in named
+        named: Iterable[str] = plan.allowed_domains or map(registrable_domain, seeds_of(plan))
         self._domains = frozenset(name.lower().strip(".") for name in named)
+        self._is_open = "*" in self._domains
 
     def holds(self, url: str) -> bool:
         """Whether a canonical URL lies on an allowed domain (or below it)."""

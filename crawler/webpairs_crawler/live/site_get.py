@@ -9,7 +9,7 @@ from scrapy.http import Request, Response
 from scrapy.http.request import NO_CALLBACK
 
 from webpairs_core.records import Outcome
-from webpairs_crawler.live.failures import can_heal, outcome_of, pause_before
+from webpairs_crawler.live.failures import NETWORK_ERRORS, can_heal, outcome_of, pause_before
 from webpairs_crawler.live.marks import SITE_FILE, is_site_file
 from webpairs_crawler.optout.site import SiteAnswer
 from webpairs_crawler.web.urls import host_of, join
@@ -62,7 +62,7 @@ class EngineGet:
         request = Request(url, meta=meta, callback=NO_CALLBACK)
         try:
             return await self._crawler.engine.download_async(request)
-        except Exception as error:  # noqa: BLE001 - whatever decoders raise is the peer's doing
+        except NETWORK_ERRORS as error:
             return outcome_of(error, host_of(url).strip("[]"))
         finally:
             self._n_bytes.pop(request, None)

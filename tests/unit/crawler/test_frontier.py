@@ -409,3 +409,12 @@ def test_no_file_is_held_open_for_a_host(tmp_path: Path) -> None:
 )
 def test_files_are_not_asked_for_as_pages(path: str, may: bool) -> None:
     assert may_be_page(f"http://a.example{path}") is may
+
+
+def test_seeds_of_a_file_are_streamed_without_repeats(tmp_path: Path) -> None:
+    listing = tmp_path / "seeds.txt"
+    lines = [url(str(i), f"{i % 7}.example") for i in range(2500)]
+    listing.write_text("\ufeff# mine\n" + "\n".join([*lines, *lines[:1500]]) + "\n", "utf-8")
+    bounds = plan(url("first"), seeds_file=str(listing), max_pages=9999)
+    asks = crawl({}, Frontier(tmp_path / "f", bounds))
+    assert sorted(ask.url for ask in asks) == sorted([url("first"), *lines])
