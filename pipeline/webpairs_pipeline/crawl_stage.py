@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from webpairs_core.errors import NothingLeft, RecipeError
+from webpairs_core.files import remove_tree
 from webpairs_core.funnel import Funnel, merge
 from webpairs_core.ledger import Commit, Stage
 from webpairs_crawler.web.guard import make_guard
@@ -46,6 +47,7 @@ def run(run: Run, stage: Stage) -> Made:
             crawl_live(run, stage, plan)
             with stage.unit(_LIVE) as unit:
                 unit.commit()
+    remove_tree(stage.work)  # the frontier: nothing is left to ask for
     archives = archive_tasks(stage, section, inputs.archives)
     tables = table_tasks(stage, inputs.tables)
     live = live_commits(stage)

@@ -224,6 +224,7 @@ def test_seeds(tmp_path: Path) -> None:
         listing.write_text(f"# mine\n\n{web.url('/a')}\n  {web.url('/b#x')}\n")
         crawl = Crawl(tmp_path / "out", seeds_file=str(listing))
         assert crawl.outcomes(web) == {"/a": "ok", "/b": "ok"}
+        assert not list((tmp_path / "out" / "run" / "work").glob("*"))
 
 
 def test_pages_without_a_caption_leave_nothing(tmp_path: Path) -> None:
