@@ -15,7 +15,9 @@ BASE_URLS = (
     "https://example.org:443/z about:blank"
 )
 BASES = st.sampled_from([*BASE_URLS.split(), ""])
-SCHEMES = st.sampled_from(["http://", "https://", "//", "/", "", "HTTP://", "http:/"])
+SCHEMES = st.sampled_from(
+    ["http://", "https://", "//", "/", "", "HTTP://", "http:/", "x", "x/", "x:"]
+)
 HOST_NAMES = (
     "example.com a.b-c.co.uk xn--a.com 1.2.3.4 0x7f.com a..b.com h.1 EX.com a.xn--p1ai ex_a.com "
     "-a.com a-.com localhost h.com:80 h.com:81 u@h.com a.c0m xn-.com axn--b.com 127.0.0.0x1 a.com. "

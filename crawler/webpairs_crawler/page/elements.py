@@ -38,7 +38,8 @@ class Elements(msgspec.Struct, kw_only=True):
 
     images: list[LexborNode] = []
     """img and amp-img elements, those of noscript included."""
-    links: list[tuple[LexborNode, Attributes]] = []
+    links: list[tuple[str, LexborNode, Attributes]] = []
+    """Where each leads, as written; the element; its attributes."""
     figcaptions: list[LexborNode] = []
     captions: list[LexborNode] = []
     """Elements with a caption-like class, or named so in microdata."""
@@ -68,7 +69,7 @@ def look(tree: LexborHTMLParser) -> Elements:
         if tag in (A, AREA):
             attributes = node.attributes
             if "href" in attributes and len(found.links) < MAX_LINKS:  # else here for its class
-                found.links.append((node, attributes))
+                found.links.append((attributes["href"] or "", node, attributes))
                 if "rel" in attributes:
                     _add_license(found, attributes)
         elif tag == IMG:

@@ -264,6 +264,6 @@ def _pair(facts: _Facts, image: FoundImage, row: tuple[TextSource, str], positio
 
 
 def _links(elements: Elements, base: str) -> tuple[str, ...]:
-    hrefs = dict.fromkeys(attributes.get("href") or "" for _, attributes in elements.links)
-    joined = (join(base, href) for href in hrefs)
-    return tuple(dict.fromkeys(url for url in joined if url))
+    hrefs = dict.fromkeys([link[0] for link in elements.links])
+    links = dict.fromkeys([join(base, href) for href in hrefs])
+    return tuple([url for url in links if url])

@@ -22,8 +22,7 @@ def linked_images(elements: Elements, page: PageTexts, base: str) -> Iterator[Fo
 
     A link without a text is left to the image inside it, if there is one.
     """
-    for node, attributes in elements.links:
-        href = attributes.get("href") or ""
+    for href, node, attributes in elements.links:
         if not is_image_file(href):
             continue
         raw = [page.reader.text(node), attributes.get("title") or "", *data_texts(attributes)]

@@ -70,7 +70,10 @@ MANY_ATTRIBUTES = 40
 """Tags with fewer cost nothing to speak of."""
 _RAW_NAMES = rb"script|style|textarea|title|xmp|iframe|noembed|noframes"
 _NAME_END = rb"(?=[\t\n\f\r />]|\Z)"
-_FEW_ATTRIBUTES = _ONE_ATTRIBUTE + rb"{0,%d}+" % MANY_ATTRIBUTES + _TAG_END
+# The usual form first: the engine gets through it in half the steps.
+_FEW_ATTRIBUTES = (
+    rb"(?: [a-z:_-]++=\"[^\"]*+\"|" + _ONE_ATTRIBUTE + rb"){0,%d}+" % MANY_ATTRIBUTES + _TAG_END
+)
 _CALM_PIECES = (
     rb"[^<]++|<(?:"
     + _COMMENT
