@@ -77,8 +77,9 @@ def _plain_fault(
     end = header.n_bytes + (header.length or 0)
     if behind is not None and form.follows.match(behind):
         return None, end + len(behind) - len(behind.lstrip())
-    swallowed = START_IN_TEXT.search(data, header.n_bytes)
-    if swallowed:
+    # With what follows: the start of the next record may stand astride the end of this one.
+    swallowed = START_IN_TEXT.search(data + (behind or b""), header.n_bytes)
+    if swallowed and swallowed.start() < end:
         return ArchiveOutcome.BAD_LENGTH, swallowed.start()
     if behind is None:
         return ArchiveOutcome.TRUNCATED, end

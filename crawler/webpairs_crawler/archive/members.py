@@ -149,8 +149,8 @@ class Packing:
         n_bytes, at = 0, offset
         while member.unused is None and (is_whole or len(data) < max_bytes):
             bite = tape.peek(at, _BITE)
-            if not bite:
-                return Unpacked(bytes(data), n_bytes, at, ArchiveOutcome.TRUNCATED)
+            if not bite:  # cut by the file's end, or it has run through what follows it
+                return Unpacked(bytes(data), n_bytes, offset + 1, ArchiveOutcome.TRUNCATED)
             at += len(bite)
             try:
                 for piece in member.take(bite):

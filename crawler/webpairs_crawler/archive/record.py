@@ -12,7 +12,7 @@ WITH_BODY = frozenset(["response", "resource", "metadata"])
 """The types whose body is read: all that can hold a page, or say what one holds."""
 
 _FIRST_LINE = re.compile(rb"\s*+WARC/[0-9]\.[0-9]+[ \t]*\r?\n")
-_CUT = re.compile(rb"WARC/[0-9]\.[0-9]+[ \t]*\r?\n")
+SECOND_START = re.compile(rb"WARC/[0-9]\.[0-9]+[ \t]*\r?\n")
 """Within a header: the next one has begun before this one was over."""
 _ARC_LINE = re.compile(
     rb"\s*+([a-z]+:[^\n]*?) \S+ ([0-9]{12,17}) ([^ \n]*)(?: [^\n]*)? (-?\w+)[ \r]*\n"
@@ -97,7 +97,7 @@ def _warc_header(data: bytes) -> Header | None:
     """A WARC header with CRLF or LF (WARC 1.1, section 4; some tools write LF alone)."""
     first = _FIRST_LINE.match(data)
     end = _END.search(data, first.end() - 1) if first else None
-    if first is None or end is None or _CUT.search(data, first.end(), end.end()):
+    if first is None or end is None or SECOND_START.search(data, first.end(), end.end()):
         return None
     fields: dict[str, str] = {}
     for line in data[first.end() : end.start()].decode("utf-8", "replace").split("\n"):

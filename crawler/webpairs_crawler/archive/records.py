@@ -9,7 +9,7 @@ ourselves (`careful`) until one is bad, count it, and look for the next start of
 from collections.abc import Generator, Iterator
 from typing import BinaryIO, cast
 
-from fastwarc.warc import ArchiveIterator, HeaderMap
+from fastwarc.warc import ArchiveIterator
 
 from webpairs_core.errors import PartCorrupt
 from webpairs_crawler.archive.careful import Reading, read_carefully
@@ -24,7 +24,7 @@ from webpairs_crawler.archive.members import (
     is_record,
     zstd_frames,
 )
-from webpairs_crawler.archive.record import ARC, WARC, WITH_BODY, Record
+from webpairs_crawler.archive.record import ARC, SECOND_START, WARC, WITH_BODY, Header, Record
 from webpairs_crawler.archive.tape import Readable, Tape
 
 _TYPES = {
@@ -37,7 +37,7 @@ _TYPES = {
     128: "conversion",
     256: "continuation",
 }
-_ONCE = ("WARC-Type", "WARC-Record-ID", "WARC-Date", "Content-Length")
+_GLANCE_BYTES = 1_024
 _PADDING = b"\0\r\n\t "
 _PROBE_BYTES = 4_194_304
 """Where no record starts within so much, there is no archive."""
@@ -70,6 +70,8 @@ def _packing_of(tape: Tape, name: str) -> tuple[Packing, int]:
     found = []
     for packing in packings:
         start = packing.next_start(tape, 0, _PROBE_BYTES)
+        while start is not None and _header(tape, packing, start) is None:
+            start = packing.next_start(tape, start + 1, _PROBE_BYTES)
         if start is not None:
             found.append((start, packing))
         if start == 0:
@@ -80,6 +82,11 @@ def _packing_of(tape: Tape, name: str) -> tuple[Packing, int]:
     return packing, start
 
 
+def _header(tape: Tape, packing: Packing, start: int) -> Header | None:
+    head = _head(tape, packing, start)
+    return (ARC if is_arc(head) else WARC).parse(head)
+
+
 def _head(tape: Tape, packing: Packing, start: int) -> bytes:
     """The first bytes of the first record."""
     unpacked = packing.unpack(tape, start, HEADER_BYTES, is_whole=False)
@@ -88,8 +95,7 @@ def _head(tape: Tape, packing: Packing, start: int) -> bytes:
 
 def _holds_many(tape: Tape, packing: Packing, start: int) -> bool:
     """Whether the first member holds more than its first record."""
-    head = _head(tape, packing, start)
-    header = (ARC if is_arc(head) else WARC).parse(head)
+    header = _header(tape, packing, start)
     if header is None or header.length is None or header.length > _TRUSTED_BYTES:
         return False
     end = header.n_bytes + header.length
@@ -124,7 +130,7 @@ def _trusted(tape: Tape, reading: Reading, start: int) -> Generator[Record, None
             held = None
             tape.keep_from(offset)
             length = found.content_length
-            if not 0 < length <= _TRUSTED_BYTES or (is_plain and _is_double(found.headers)):
+            if not 0 < length <= _TRUSTED_BYTES or (is_plain and _is_double(tape, offset)):
                 return offset
             kind = _TYPES.get(int(found.record_type), "unknown")
             body = found.reader.read(max_bytes + 1) if kind in WITH_BODY else b""
@@ -140,6 +146,8 @@ def _trusted(tape: Tape, reading: Reading, start: int) -> Generator[Record, None
     return start
 
 
-def _is_double(headers: HeaderMap) -> bool:
-    """Whether this is what a header cut in its middle and the next one make together."""
-    return any(len(headers.get_multiple(name)) > 1 for name in _ONCE)
+def _is_double(tape: Tape, offset: int) -> bool:
+    """Whether a header was cut in its middle, and what fastwarc read is that and the next one."""
+    head = tape.peek(offset, _GLANCE_BYTES)
+    end = head.find(b"\r\n\r\n")
+    return SECOND_START.search(head, 1, end if end >= 0 else len(head)) is not None

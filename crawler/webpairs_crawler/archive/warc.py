@@ -68,6 +68,8 @@ def _page_of(record: Record, max_bytes: int) -> tuple[HttpAnswer, ArchiveOutcome
     kind = answer.header("content-type").partition(";")[0].strip().lower()
     if kind and kind not in _HTML_TYPES:
         return answer, ArchiveOutcome.NOT_HTML, b""
+    if len(record.body) > max_bytes:
+        return answer, ArchiveOutcome.TOO_LARGE, b""
     try:
         html = decoded(answer, max_bytes)
     except BodyFault as fault:

@@ -21,7 +21,7 @@ from webpairs_crawler.archive.wat_links import (
     CUT_SOURCES,
     Groups,
     cut_links,
-    normal,
+    json_string,
     pairs_of_one_source,
     written_url,
 )
@@ -105,7 +105,7 @@ def _rows(
 ) -> PairRows:
     if found is not None and len(sources) == 1:
         return pairs_of_one_source(found, base, sources[0])
-    images = _listed(html, sources) if found is None else _cut(found, sources)
+    images = listed_images(html, sources) if found is None else _cut(found, sources)
     return pairs_of_images(images, base, sources)
 
 
@@ -163,7 +163,7 @@ def pairs_of_images(
         for text, source in new:
             given.add((urls.url, text))
             rows.add(urls.url.encode(), text.encode(), str(source))
-    rows.n_images, rows.unpaired = len(named), dict(unpaired)
+    rows.n_images, rows.unpaired = len(named), dict(sorted(unpaired.items()))
     return rows
 
 
@@ -179,11 +179,12 @@ def _normal(image: WatImage) -> dict[str, TextSource]:
 def _cut(found: list[Groups], sources: Sequence[TextSource]) -> Iterator[WatImage]:
     """The image links that were cut out of a record."""
     for groups in found:
-        texts = tuple((source, normal(groups, CUT_SOURCES[source])) for source in sources)
-        yield WatImage(written_url(groups), texts)
+        places = ((source, CUT_SOURCES[source]) for source in sources)
+        raw = ((source, json_string(groups[at] or groups[at + 1])) for source, at in places)
+        yield WatImage(written_url(groups), tuple(raw))
 
 
-def _listed(html: Html, sources: Sequence[TextSource]) -> Iterator[WatImage]:
+def listed_images(html: Html, sources: Sequence[TextSource]) -> Iterator[WatImage]:
     """The images of a parsed record: image links, then links to image files, then cards."""
     for link in html.links:
         if link.path == "IMG@/src":
