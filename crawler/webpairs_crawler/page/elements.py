@@ -45,8 +45,8 @@ class Elements(msgspec.Struct, kw_only=True):
     """Elements with a caption-like class, or named so in microdata."""
     metas: list[Attributes] = []
     bases: list[str] = []
-    licenses: list[str] = []
-    """What rel=license points to, as written."""
+    licenses: list[tuple[str, str]] = []
+    """The media type and the address of each rel=license, as written."""
     scripts: list[LexborNode] = []
     """JSON-LD blocks."""
     lang: str = ""
@@ -88,7 +88,11 @@ def look(tree: LexborHTMLParser) -> Elements:
 def _add_license(found: Elements, attributes: Attributes) -> None:
     words = (attributes["rel"] or "").lower().split()
     if "license" in words and len(found.licenses) < MAX_URLS:
-        found.licenses.append(attributes["href"] or "")
+        found.licenses.append(_license(attributes))
+
+
+def _license(attributes: Attributes) -> tuple[str, str]:
+    return attributes.get("type") or "", attributes.get("href") or ""
 
 
 def _add_other(found: Elements, node: LexborNode, tag: str) -> None:
@@ -103,7 +107,7 @@ def _add_other(found: Elements, node: LexborNode, tag: str) -> None:
             found.bases.append(node.attributes.get("href") or "")
     elif tag == "link":
         if len(found.licenses) < MAX_URLS:
-            found.licenses.append(node.attributes.get("href") or "")
+            found.licenses.append(_license(node.attributes))
     elif tag == "noscript":
         found.noscripts.add(node.mem_id)
     elif tag == "script":

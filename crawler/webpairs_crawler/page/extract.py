@@ -18,7 +18,12 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 from webpairs_core.keys import pair_key
 from webpairs_core.records import Pair, TextSource
 from webpairs_core.text import normalise_text
-from webpairs_crawler.optout.signals import forbids_links, signals_from_headers, signals_from_meta
+from webpairs_crawler.optout.signals import (
+    forbids_links,
+    signals_from_headers,
+    signals_from_links,
+    signals_from_meta,
+)
 from webpairs_crawler.page.candidates import ImageUrls, image_urls, is_placeholder
 from webpairs_crawler.page.captions import above
 from webpairs_crawler.page.elements import Elements, look
@@ -134,14 +139,15 @@ def _facts(elements: Elements, card: Card, source: PageSource) -> _Facts:
     from_headers = signals_from_headers(source.headers, "page", source.agent)
     from_meta = signals_from_meta(metas, source.agent)
     base = next((url for href in elements.bases if (url := join(source.url, href))), source.url)
-    licenses = (join(base, href) for href in elements.licenses)
+    licenses = [(kind, join(base, href) or "") for kind, href in elements.licenses]
+    from_links = signals_from_links(("license", kind, url) for kind, url in licenses)
     return _Facts(
         source=source,
         base=base,
         lang=_lang(elements.lang) or _lang(card.locale.replace("_", "-")),
         title=normalise_text(title[: 10 * CONTEXT_CHARS])[:CONTEXT_CHARS].rstrip(),
-        optout=tuple(sorted({*from_headers, *from_meta, *source.signals})),
-        license_url=next((url for url in licenses if url), ""),
+        optout=tuple(sorted({*from_headers, *from_meta, *from_links, *source.signals})),
+        license_url=next((url for _, url in licenses if url), ""),
     )
 
 

@@ -374,3 +374,9 @@ def test_real_archived_pages_are_read(data_dir: Path) -> None:
             n_pairs += len(read.pairs)
     assert n_pages > 150
     assert n_pairs > 1_000
+
+
+def test_a_link_to_an_rsl_licence_is_a_signal() -> None:
+    html = b"<link rel='license' type='application/rsl+xml' href='/rsl.xml'><img src=a alt=b>"
+    page = read_page(html, PageSource(url="http://example.org/p"))
+    assert page.pairs[0].optout == ("rsl-license:http://example.org/rsl.xml@page",)
