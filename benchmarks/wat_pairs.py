@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from webpairs_core.text import normalise_text
 from webpairs_crawler.archive.read import ArchiveSource, read_archive
+from webpairs_crawler.web.urls import canonical
 
 LANGUAGES = (
     # Half of Common Crawl's pages are English, and so are the texts of many others.
@@ -124,9 +125,14 @@ def _ours(path: Path, rounds: int) -> tuple[float, pa.Table]:
 
 
 def _differences(table: pa.Table, peer: list[list[str]]) -> Iterator[dict[str, object]]:
-    """Pairs that only one of both has, once the peer's texts are normalised as ours are."""
+    """Pairs that only one of both has, once the peer's are written as ours are: canonical URLs
+    (it keeps fragments, blanks and raw Unicode) and normal texts."""
     ours = set(zip(*(table[name].to_pylist() for name in ("page_url", "url", "text")), strict=True))
-    theirs = {(page, url, normalise_text(alt)) for page, url, alt in peer if normalise_text(alt)}
+    theirs = set()
+    for page, url, alt in peer:
+        text = normalise_text(alt)
+        if text:
+            theirs.add((canonical(page) or page, canonical(url) or url, text))
     for name, only in (("peer", theirs - ours), ("ours", ours - theirs)):
         for page, url, text in sorted(only):
             yield {"only": name, "page": page, "url": url, "text": text}

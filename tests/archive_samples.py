@@ -62,10 +62,14 @@ def zstandard(records: Iterable[bytes]) -> list[bytes]:
 
 
 def read(
-    data: bytes, texts: tuple[TextSource, ...] = (TextSource.ALT,), **limits: int
+    data: bytes,
+    texts: tuple[TextSource, ...] = (TextSource.ALT,),
+    max_page_bytes: int = 8_388_608,
 ) -> ArchiveBatch:
     """All of a small archive in one batch."""
-    source = ArchiveSource(name="x.warc", texts=texts, agent="webpairs/1", **limits)
+    source = ArchiveSource(
+        name="x.warc", texts=texts, agent="webpairs/1", max_page_bytes=max_page_bytes
+    )
     [batch] = read_archive(BytesIO(data), source)
     return batch
 

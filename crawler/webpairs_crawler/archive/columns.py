@@ -19,7 +19,7 @@ from webpairs_core.schema import PAGES, PAIRS, pairs_table
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-class PageEntry(msgspec.Struct, frozen=True, kw_only=True):
+class PageEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A page as the archive has it: a row of schema pages/1, and what its pairs share."""
 
     url: str
@@ -36,7 +36,7 @@ class PageEntry(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
 
 
-class PairRows(msgspec.Struct):
+class PairRows(msgspec.Struct, gc=False):
     """The pairs of one page that differ in URL, text and source only, in document order.
 
     URLs and texts are UTF-8: so they are hashed and handed to Arrow without another copy.
@@ -151,17 +151,26 @@ class Columns:
 
 
 def _pages_table(pages: list[PageEntry], counts: list[int]) -> pa.Table:
-    columns: dict[str, Sequence[object]] = {
-        "url": [page.url for page in pages],
-        "depth": [0] * len(pages),
-        "outcome": [page.outcome for page in pages],
-        "http_status": [page.http_status for page in pages],
-        "n_images": [page.n_images for page in pages],
-        "n_pairs": counts,
-        "unpaired": [sorted(page.unpaired.items()) for page in pages],
-        "links": [()] * len(pages),
-        "optout": [page.optout for page in pages],
+    columns: dict[str, pa.Array] = {
+        "url": pa.array([page.url for page in pages], pa.string()),
+        "depth": pa.repeat(pa.scalar(0, pa.int32()), len(pages)),
+        "outcome": pa.array([page.outcome for page in pages], pa.string()),
+        "http_status": pa.array([page.http_status for page in pages], pa.int16()),
+        "n_images": pa.array([page.n_images for page in pages], pa.int32()),
+        "n_pairs": pa.array(counts, pa.int32()),
+        "unpaired": _maps([page.unpaired for page in pages]),
+        "links": pa.array([()] * len(pages), pa.list_(pa.string())),
+        "optout": pa.array([page.optout for page in pages], pa.list_(pa.string())),
     }
-    return pa.Table.from_arrays(
-        [pa.array(columns[field.name], field.type) for field in PAGES], schema=PAGES
+    return pa.Table.from_arrays([columns[field.name] for field in PAGES], schema=PAGES)
+
+
+def _maps(counts: list[dict[str, int]]) -> pa.Array:
+    """Counts by reason as an Arrow map each, in the order of the reasons."""
+    offsets = np.zeros(len(counts) + 1, dtype=np.int32)
+    np.cumsum([len(one) for one in counts], out=offsets[1:])
+    keys = [reason for one in counts for reason in sorted(one)]
+    values = [one[reason] for one in counts for reason in sorted(one)]
+    return pa.MapArray.from_arrays(
+        offsets, pa.array(keys, pa.string()), pa.array(values, pa.int32())
     )

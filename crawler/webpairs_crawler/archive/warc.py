@@ -17,7 +17,7 @@ def add_capture(record: Record, source: ArchiveSource, columns: Columns) -> str:
     """
     written = record.url.strip().strip("<>")  # wget put the URI in angle brackets
     if written[:4].lower() != "http":
-        return ""
+        return record.damage or "" if not written else ""
     url = canonical(written)
     answer, outcome, html = _page_of(record, source.max_page_bytes)
     if url is None:

@@ -13,6 +13,8 @@ import json
 import re
 from collections import Counter
 
+import msgspec
+
 from webpairs_core.keys import KEY_BYTES
 from webpairs_core.records import TextSource
 from webpairs_core.text import normalise_text
@@ -55,6 +57,7 @@ _IMAGE = re.compile(
     + rb"\}|(.))",
     re.DOTALL,
 )
+_LENIENT = json.JSONDecoder(strict=False)
 _SLASH = ord("/")
 _FIRST = re.compile(rb'\s*\[\s*(?:\]|\{"path": ?"[A-Za-z]+@/)')
 """How Links begin where writers put the path first and leave its slash alone."""
@@ -132,5 +135,9 @@ def json_string(raw: bytes) -> str:
     """What a JSON string holds, given without its quotation marks."""
     if b"\\" not in raw:
         return raw.decode("utf-8", "replace")
-    text: str = json.loads(b'"' + raw + b'"', strict=False)
-    return text.encode("utf-8", "ignore").decode()  # without halves of surrogate pairs
+    quoted = b'"' + raw + b'"'
+    try:
+        return msgspec.json.decode(quoted, type=str)
+    except msgspec.MsgspecError:  # halves of surrogate pairs, stray bytes, control characters
+        text: str = _LENIENT.decode(quoted.decode("utf-8", "replace"))
+        return text.encode("utf-8", "ignore").decode()

@@ -62,7 +62,7 @@ class Html(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False):
-    status: str = msgspec.field(name="Status", default="")
+    status: str | int = msgspec.field(name="Status", default="")
 
 
 class Http(msgspec.Struct, frozen=True, gc=False):
@@ -75,7 +75,8 @@ class Http(msgspec.Struct, frozen=True, gc=False):
     @property
     def status(self) -> int:
         """The status; 0 when there is none."""
-        return int(self.message.status) if self.message.status.isdecimal() else 0
+        written = str(self.message.status)
+        return int(written) if written.isascii() and written.isdigit() else 0
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,7 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import pytest
 from backports import zstd
 
@@ -23,8 +23,8 @@ def answer(status: str = "200 OK", body: bytes = BODY, *headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def outcomes(*bodies: bytes, **limits: int) -> dict[str, int]:
-    return read(b"".join(map(record, bodies)), **limits).outcomes
+def outcomes(*bodies: bytes, max_page_bytes: int = 8_388_608) -> dict[str, int]:
+    return read(b"".join(map(record, bodies)), max_page_bytes=max_page_bytes).outcomes
 
 
 def test_a_page_is_read_as_a_live_one() -> None:
