@@ -104,9 +104,11 @@ def image_urls(node: LexborNode, attributes: Attributes, base: str) -> ImageUrls
     4. lazy-loading attributes; 5. src. Each is meant to be at least as large as the next.
     """
     src = _joined(base, attributes.get("src"))
-    sized = [c.url for c in largest_first(_sized(node, attributes))[:MAX_JOINS]]
-    sized_url = _first_url(base, sized)
-    full_url = lazy_url = ""
+    sized: list[str] = []
+    sized_url = full_url = lazy_url = ""
+    if not _SRCSETS.isdisjoint(attributes) or _is_in_picture(node):
+        sized = [c.url for c in largest_first(_sized(node, attributes))[:MAX_JOINS]]
+        sized_url = _first_url(base, sized)
     if not _LISTED.isdisjoint(attributes):
         full_url = _first_url(base, _values(attributes, FULL_SRCS))
         lazy_url = _first_url(base, _values(attributes, LAZY_SRCS))
@@ -136,8 +138,8 @@ def is_image_file(href: str) -> bool:
     path = href
     if "?" in path or "#" in path:
         path = path.partition("?")[0].partition("#")[0]
-    path = path.rstrip()
-    if not path[-5:].lower().endswith(_IMAGE_ENDS):
+    end = path.rstrip()[-5:]
+    if "." not in end or not end.lower().endswith(_IMAGE_ENDS):
         return False
     name = path.rpartition("/")[2].lower()
     return ":" not in name and "%3a" not in name and "/blob/" not in path and "/wiki/" not in path
@@ -180,8 +182,7 @@ def _sized(node: LexborNode, attributes: Attributes) -> Iterator[Candidate]:
     """The candidates whose size is declared, lazy ones first, then the sources of a picture."""
     if not _SRCSETS.isdisjoint(attributes):
         yield from _srcsets(attributes)
-    parent = node.parent
-    if parent is None or parent.tag_id != PICTURE:
+    if not _is_in_picture(node):
         return
     sources: list[Attributes] = []
     sibling = node.prev
@@ -194,6 +195,11 @@ def _sized(node: LexborNode, attributes: Attributes) -> Iterator[Candidate]:
         kind = (found.get("type") or "").partition(";")[0].strip().lower()
         if not kind or kind in _DECODABLE:
             yield from _srcsets(found)
+
+
+def _is_in_picture(node: LexborNode) -> bool:
+    parent = node.parent
+    return parent is not None and parent.tag_id == PICTURE
 
 
 def _srcsets(attributes: Attributes) -> Iterator[Candidate]:

@@ -26,6 +26,8 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
 
 def pixels(value: object) -> int:
     """A declared width or height in CSS pixels; 0 for none, a percentage and nonsense."""
+    if value is None:
+        return 0
     if isinstance(value, int) and not isinstance(value, bool):
         return value if 0 < value < 1_000_000 else 0
     if isinstance(value, float):

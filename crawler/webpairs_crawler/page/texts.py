@@ -38,7 +38,7 @@ class PageTexts:
         self, tree: LexborHTMLParser, elements: Elements, images: Sequence[LexborNode]
     ) -> None:
         """`images` are those that a class caption may belong to: not the copies in noscript."""
-        self._empty: set[TextSource] = set()
+        self._empty = set(TextSource) - SOURCES.keys()
         if not elements.figcaptions:
             self._empty.add(TextSource.FIGCAPTION)
         if not elements.captions:
@@ -57,9 +57,8 @@ class PageTexts:
         """The normalised texts of an image element, each with the first source that gives it."""
         found: dict[str, TextSource] = {}
         for source in sources:
-            give = SOURCES.get(source)
-            if give is not None and source not in self._empty:
-                for raw in give(self, node, attributes):
+            if source not in self._empty:
+                for raw in SOURCES[source](self, node, attributes):
                     if raw and (text := self.normal(raw)):
                         found.setdefault(text, source)
         return [(source, text) for text, source in found.items()]
