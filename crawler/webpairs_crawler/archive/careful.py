@@ -10,10 +10,8 @@ import msgspec
 from webpairs_crawler.archive.members import HEADER_BYTES, START_IN_TEXT, Packing, Unpacked
 from webpairs_crawler.archive.record import WITH_BODY, Fields, Format, Header, Record
 from webpairs_crawler.archive.source import ArchiveOutcome
-from webpairs_crawler.archive.tape import HOLD_BYTES, Tape
+from webpairs_crawler.archive.tape import Tape
 
-HELD_BYTES = HOLD_BYTES // 4
-"""Of one plain record at most; of a longer one only the start is looked at."""
 _BITE = 262_144
 _BETWEEN = 4
 """Bytes between two records: two line ends."""
@@ -60,11 +58,12 @@ def _plain_record(tape: Tape, reading: Reading, offset: int) -> tuple[Record, in
         damage = ArchiveOutcome.TRUNCATED if is_cut else ArchiveOutcome.BAD_HEADER
         return _record(header, (offset, damage), b"", 0), offset + 1
     end = header.n_bytes + header.length
-    data = tape.peek(offset, min(end, HELD_BYTES))
+    looked_at = min(end, reading.max_bytes + HEADER_BYTES)
+    data = tape.peek(offset, looked_at)
     behind = _behind(tape, offset + len(data), offset + end)
     fault, after = _plain_fault(reading.format, data, header, behind)
     after += offset
-    if fault and end > HELD_BYTES:  # much was passed over: look from what is remembered
+    if fault and end > looked_at:  # much was passed over: look from what is remembered
         after = max(offset + 1, min(after, tape.first_held()))
     return _record(header, (offset, fault), data, reading.max_bytes), after
 

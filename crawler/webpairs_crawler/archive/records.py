@@ -41,7 +41,7 @@ _GLANCE_BYTES = 1_024
 _PADDING = b"\0\r\n\t "
 _PROBE_BYTES = 4_194_304
 """Where no record starts within so much, there is no archive."""
-_TRUSTED_BYTES = 33_554_432
+_TRUSTED_BYTES = 16_777_216
 """A longer record is looked at with care: if its length lies, too much is swallowed."""
 
 

@@ -3,7 +3,7 @@ must look again at what it has read, and streams from the network cannot seek.""
 
 from typing import Protocol
 
-HOLD_BYTES = 67_108_864
+HOLD_BYTES = 33_554_432
 """Remembered behind the reader at most. A record whose damage swallows more costs what lies
 between."""
 _BLOCK_BYTES = 262_144
