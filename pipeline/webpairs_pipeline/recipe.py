@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, inspect
 
 from webpairs_core.errors import RecipeError
 from webpairs_core.keys import digest
@@ -127,6 +127,10 @@ def _explain(message: str) -> str:
         names = _filter_names()
         hint = _nearest(wrong.group(1), names) or f"; there are: {', '.join(names)}"
         return f"unknown filter {wrong.group(1)!r}{_at(wrong.group(2))}{hint}"
+    choice = re.search(r"Invalid enum value '([^']*)' - at `\$\.([^`]*)`", message)
+    if choice:
+        word, place = choice.groups()
+        return f"unknown value {word!r} at {place}; there are: {', '.join(_choices_at(place))}"
     return message.replace("$.", "")
 
 
@@ -144,10 +148,26 @@ def _filter_names() -> list[str]:
 
 
 def _keys_at(place: str) -> list[str]:
-    section = re.split(r"[.\[]", place)[0]
-    if section == "filters":
+    if place.startswith("filters"):
         names = {name for kind in Filter.__args__ for name in kind.__struct_fields__}
         return sorted(names | {"use"})
-    kinds = {f.name: f.type for f in msgspec.structs.fields(Recipe)}
-    kind = kinds.get(section, Recipe)
-    return sorted(f.name for f in msgspec.structs.fields(kind))
+    found = _type_at(place)
+    return sorted(f.name for f in found.fields) if isinstance(found, inspect.StructType) else []
+
+
+def _choices_at(place: str) -> list[str]:
+    """The words that may stand at a place like `crawl.texts[0]`."""
+    found = _type_at(place)
+    return [str(v) for v in found.values] if isinstance(found, inspect.LiteralType) else []
+
+
+def _type_at(place: str) -> inspect.Type:
+    """The type of a place of the recipe, of the items where it is a list."""
+    found = inspect.type_info(Recipe)
+    for name in re.findall(r"[a-z]\w*", place):
+        kinds = found.types if isinstance(found, inspect.UnionType) else (found,)
+        fields = [f for k in kinds if isinstance(k, inspect.StructType) for f in k.fields]
+        found = next(f.type for f in fields if f.name == name)
+        if isinstance(found, inspect.VarTupleType):
+            found = found.item_type
+    return found

@@ -4,6 +4,7 @@ Nobody saw a page: the pair stands as the table says it. What else a row holds t
 typed as it was, so that a later filter or a reader of the shards still has it.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import isfinite
@@ -30,6 +31,9 @@ MAX_EXTRA_BYTES = 8_192
 PAGE_URL = "page_url"
 """A column of this name says where a pair was found (as in cc2dataset's tables). Without one the
 pair has no page: `found_in` names the table and the row."""
+OPTOUT = "optout"
+"""A column of this name holds opt-out signals that were seen before, as a list or with spaces
+between: our own pairs and the sidecars of our shards have one. A second run must know them."""
 _LOOK_ROWS = 100
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MAX_POSITION = 2**31 - 1
@@ -89,6 +93,7 @@ class _Rows(msgspec.Struct):
     urls: list[str] = []
     texts: list[str] = []
     pages: list[str] = []
+    optouts: list[list[str]] = []
     extras: list[str] = []
     n_shortened: int = 0
 
@@ -123,6 +128,9 @@ def _add(kept: _Rows, number: int, row: Row, table: TableInput) -> TableOutcome:
     page_url = canonical(page) if isinstance(page, str) else None
     if page_url:
         del row[PAGE_URL]
+    optout = _signals(row.get(OPTOUT))
+    if optout is not None:
+        del row[OPTOUT]
     extra = _extra(row)
     if len(extra) > MAX_EXTRA_BYTES:
         extra = _shortened(row)
@@ -132,6 +140,7 @@ def _add(kept: _Rows, number: int, row: Row, table: TableInput) -> TableOutcome:
     kept.urls.append(url)
     kept.texts.append(text)
     kept.pages.append(page_url or "")
+    kept.optouts.append(optout or [])
     kept.extras.append(extra.decode())
     return TableOutcome.OK
 
@@ -148,6 +157,18 @@ def _text(value: Any) -> str | None:
         except UnicodeDecodeError:
             return None
     return str(value)
+
+
+def _signals(value: Any) -> list[str] | None:
+    """The opt-out signals in a cell; None when it holds anything else, which `extra` carries."""
+    words = value.split() if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return None
+    return sorted(set(words)) if all(_SIGNAL.fullmatch(word) for word in words) else None
+
+
+_SIGNAL = re.compile(r"[a-z0-9-]+:[\x21-\x7e]*@[a-z]+")
+"""As `webpairs_crawler.optout.signals.signal` writes them."""
 
 
 def _extra(row: Row) -> bytes:
@@ -208,6 +229,7 @@ def _pairs(kept: _Rows, table: TableInput) -> pa.Table:
         "src_url": urls,
         "text": pa.array(kept.texts, pa.string()),
         "page_url": pa.array(kept.pages, pa.string()),
+        "optout": pa.array(kept.optouts, PAIRS.field("optout").type),
         "position": pc.bit_wise_and(numbers, _MAX_POSITION).cast(pa.int32()),
         "found_in": where,
         "extra": pa.array(kept.extras, pa.string()),
@@ -219,7 +241,6 @@ def _pairs(kept: _Rows, table: TableInput) -> pa.Table:
         "declared_height": 0,
         # When the table was made is not known, and when it was read must decide nothing.
         "fetched_at": _EPOCH,
-        "optout": [],
         "license_url": "",
         "context": "",
     }

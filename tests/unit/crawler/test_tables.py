@@ -180,6 +180,30 @@ def test_a_page_url_column_says_where_it_was_found(tmp_path: Path) -> None:
     assert extras(rows) == [{"uid": "1"}, {"uid": "2", "page_url": "?"}]
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_optout_signals_that_were_seen_before_are_not_forgotten(tmp_path: Path, kind: str) -> None:
+    seen = ["meta-robots:noai@page", "robots:GPTBot@page"]
+    path = tmp_path / f"t.{kind}"
+    if kind == "csv":
+        path.write_text(
+            f"url,optout\n{URLS[0]},{' '.join(seen)}\n{URLS[1]},\n{URLS[2]},no thanks\n"
+        )
+    else:
+        rows: list[Any] = [
+            {"url": URLS[0], "optout": seen},
+            {"url": URLS[1], "optout": []},
+            {"url": URLS[2], "optout": ["no", "thanks"]},
+        ]
+        if kind == "parquet":
+            pq.write_table(pa.Table.from_pylist(rows), path)
+        else:
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pairs, _ = read(path)
+    assert [row["optout"] for row in pairs] == [seen, [], []]
+    assert [row["extra"] for row in pairs[:2]] == ["", ""]
+    assert "thanks" in pairs[2]["extra"]  # somebody else's column: it says nothing that we know
+
+
 def test_rows_without_a_use_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     rows: list[Any] = [

@@ -31,6 +31,19 @@ def recipe(tmp_path: Path, text: str) -> Path:
             "unknown key 'min_char' at [filters[0]]; did you mean 'min_chars'?",
         ),
         ('[image]\nresize = "squash"', "'squash'"),
+        (
+            '[crawl]\ntables = [{path = "a.csv", txt = "b"}]',
+            "unknown key 'txt' at [crawl.tables[0]]; did you mean 'text'?",
+        ),
+        (
+            '[crawl]\ntexts = ["alt", "figcaptoin"]',
+            "unknown value 'figcaptoin' at crawl.texts[1]; there are: alt, anchor,",
+        ),
+        (
+            '[[filters]]\nuse = "language"\ndetector = "lucky"',
+            "unknown value 'lucky' at filters[0].detector; there are: ",
+        ),
+        ('[crawl]\noptout = "x"', "there are: default, report, strict"),
         ("[crawl", "is not TOML"),
         ('[serve]\nweb = "demo"\npages = 1', "serve.pages"),
     ],
