@@ -1,5 +1,6 @@
 """The rules of the house that a tool can hold: layers, light start, sizes, names that ship."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -61,7 +62,7 @@ def test_every_room_is_typed_described_and_shipped() -> None:
 
 def test_constraints_pin_what_is_needed_and_not_torch() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
+    pinned = {re.sub("[._-]+", "-", line.split("==")[0].lower()) for line in lines}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = {
