@@ -4,11 +4,15 @@
 
 The add-on brings the frontier that survives the kill, robots.txt and the other wishes of each site,
 the guard against private addresses, and `page_of`, which reads a response into pairs and links.
+What a page itself says (noai in a meta tag) is known when it is read: `forbids` judges that. The
+folder of the frontier remembers what was asked: delete it to begin again. On a network of your own
+the guard wants leave: add "private_networks": ["127.0.0.0/8"] to WEBPAIRS_CRAWL.
 """
 
 import scrapy
 
 from webpairs_crawler.live.addon import page_of
+from webpairs_crawler.optout.signals import forbids
 
 
 class OwnSpider(scrapy.Spider):
@@ -29,6 +33,6 @@ class OwnSpider(scrapy.Spider):
         """Take the pairs of a page and follow its links."""
         page = page_of(response)
         for pair in page.pairs:
-            yield {"page": response.url, "image": pair.url, "text": pair.text}
-        for link in page.links:
-            yield response.follow(link)
+            if not forbids(pair.optout, "default"):
+                yield {"page": response.url, "image": pair.url, "text": pair.text}
+        yield from response.follow_all(page.links)

@@ -7,6 +7,7 @@ neither Retry-After nor a frontier that outlives the process).
 """
 
 import asyncio
+import logging
 import time
 from typing import Any, Self
 
@@ -27,6 +28,8 @@ from webpairs_crawler.live.settings_of import section_of
 from webpairs_crawler.live.site_get import EngineGet
 from webpairs_crawler.optout.site import Site, Sites
 from webpairs_crawler.web.urls import host_of
+
+log = logging.getLogger(__name__)
 
 _WAIT_STATUSES = (429, 503)
 _DONT_RETRY = "dont_retry"
@@ -49,6 +52,13 @@ class Politeness:
 
     async def process_request(self, request: Request) -> None:
         """Let a request pass, with the site's `Site` in its meta; raise KeptAway otherwise."""
+        try:
+            await self._let_pass(request)
+        except KeptAway as kept:  # Scrapy counts these and says nothing
+            log.debug("Kept away from %s: %s", request.url, kept.outcome)
+            raise
+
+    async def _let_pass(self, request: Request) -> None:
         if request.meta.get("proxy"):
             # The guard would judge the proxy's address, and never the page's.
             raise KeptAway(Outcome.REFUSED_PRIVATE)

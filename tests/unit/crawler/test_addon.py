@@ -73,6 +73,25 @@ def test_the_documented_example_survives_kill_9(tmp_path: Path) -> None:
     assert [agent.endswith(" (+who@crawler.example)") for agent in agents] == [True]
 
 
+def test_the_documented_example_leaves_out_what_is_reserved_and_says_what_it_passes_by(
+    tmp_path: Path,
+) -> None:
+    feed = tmp_path / "pairs.jsonl"
+    links = b"<a href=/noai>x</a><a href=/secret>x</a><img src=a.jpg alt='a kite'>"
+    noai = b"<meta name=robots content=noai><img src=b.jpg alt='a reserved owl'>"
+    routes = {
+        "/robots.txt": answer(b"User-agent: *\nDisallow: /secret"),
+        "/": answer(links, headers=HTML),
+        "/noai": answer(noai, headers=HTML),
+    }
+    with HostileWeb(routes) as web:
+        words = ("-a", f"seed={web.url('/')}", "-o", str(feed))
+        log = finished(scrapy(tmp_path, ROOT / "docs" / "own_spider.py", *words))
+        assert "/noai" in web.paths
+        assert f"Kept away from {web.url('/secret')}: robots" in log
+    assert [json.loads(line)["text"] for line in feed.read_text().splitlines()] == ["a kite"]
+
+
 def test_the_example_is_short() -> None:
     lines = (ROOT / "docs" / "own_spider.py").read_text().partition('"""\n\n')[2].splitlines()
     assert len([line for line in lines if line.strip()]) <= 21
