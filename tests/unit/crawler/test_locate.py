@@ -75,7 +75,7 @@ def names(found: list[Input]) -> list[str]:
 
 def listing(path: Path, *lines: str) -> Path:
     data = "".join(f"{line}\n" for line in lines).encode()
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     return path
 
 
@@ -146,10 +146,10 @@ def test_a_remote_listing_cannot_lead_elsewhere(
     ("data", "sentence"),
     [
         (b"no gzip", "is not whole gzip"),
-        (gzip.compress(b"a.warc.gz\n" * 99)[:-9], "is not whole gzip"),
-        (gzip.compress(b"\n# nothing\n"), "names no file"),
-        (gzip.compress(b"\xff\xfe\x00"), "is not text"),
-        (gzip.compress(b"/not/there.warc\n"), "which is not there"),
+        (gzip.compress(b"a.warc.gz\n" * 99, mtime=0)[:-9], "is not whole gzip"),
+        (gzip.compress(b"\n# nothing\n", mtime=0), "names no file"),
+        (gzip.compress(b"\xff\xfe\x00", mtime=0), "is not text"),
+        (gzip.compress(b"/not/there.warc\n", mtime=0), "which is not there"),
     ],
 )
 def test_a_bad_listing_gets_a_sentence(folder: Path, data: bytes, sentence: str) -> None:
@@ -223,7 +223,7 @@ def test_http_that_keeps_dropping_is_a_sentence(server: FileServer, folder: Path
 
 def test_a_gz_that_calls_itself_encoded_arrives_as_it_is(server: FileServer, folder: Path) -> None:
     """As Apache's mod_mime has it: Content-Encoding of a file that is gzip itself."""
-    data = gzip.compress(b"WARC/1.1 ...")
+    data = gzip.compress(b"WARC/1.1 ...", mtime=0)
     (folder / "e.warc.gz").write_bytes(data)
     server.headers = {"Content-Encoding": "x-gzip"}
     with open_input(server.url("e.warc.gz")) as file:

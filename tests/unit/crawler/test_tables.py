@@ -68,7 +68,7 @@ def write(folder: Path, name: str) -> Path:
     else:
         data = "".join(json.dumps(row) + "\n" for row in rows)
     if name.endswith(".gz"):
-        path.write_bytes(gzip.compress(data.encode()))
+        path.write_bytes(gzip.compress(data.encode(), mtime=0))
     elif name.endswith(".zst"):
         with pa.output_stream(path, compression="zstd") as stream:
             stream.write(data.encode())
@@ -374,7 +374,7 @@ def test_files_that_are_no_tables_get_a_sentence(tmp_path: Path) -> None:
         ("t.parquet", b"PAR1 no"),
         ("t.parquet", b""),
         ("t.csv.gz", b"url\nhttp://a.example/"),
-        ("t.csv.gz", gzip.compress(b"url\n" + b"http://a.example/\n" * 99)[:-20]),
+        ("t.csv.gz", gzip.compress(b"url\n" + b"http://a.example/\n" * 99, mtime=0)[:-20]),
         ("t.txt.zst", b"no zstd at all"),
         ("t.json", b'[{"url": "http://a.example/"}, '),
     ],
