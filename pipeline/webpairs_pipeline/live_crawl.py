@@ -70,9 +70,7 @@ def crawl_live(run: Run, stage: Stage, plan: CrawlPlan) -> None:
     _crawl(run, stage, plan)
     funnel = merge(commit.funnels[0] for commit in live_commits(stage))
     if not funnel.kept:
-        sentence = _why_no_page(
-            next(seeds_of(plan)), {row.url: row for row in committed_pages(stage)}
-        )
+        sentence = _why_no_page(seeds_of(plan), {row.url: row for row in committed_pages(stage)})
         # Else the next run would find all pages answered, and fail without asking.
         run.ledger.reset(stage.name)
         raise CrawlError(sentence)
@@ -136,12 +134,22 @@ def _follow(channel: Connection) -> None:
             shown = message
 
 
-def _why_no_page(seed: str, rows: dict[str, PageRow]) -> str:
-    """One sentence on why the first seed gave nothing, followed through its redirects."""
+def _why_no_page(seeds: Iterable[str], rows: dict[str, PageRow]) -> str:
+    """One sentence on why the first seed that was asked for (crawl.max_pages may be smaller than
+    their number) gave nothing, followed through its redirects."""
+    seed = next(url for url in seeds if url in rows)
     row = rows[seed]
-    while row.outcome == "redirect" and row.links and row.links[0] in rows:
-        del rows[row.url]
-        row = rows[row.links[0]]
+    followed = {seed}
+    while (target := _target(row)) in rows and target not in followed:
+        followed.add(target)
+        row = rows[target]
     status = f" (HTTP {row.http_status})" if row.http_status >= 400 else ""
     why = _WHY.get(row.outcome, f"its outcome is {row.outcome}")
+    if target in followed:
+        why = "its redirects lead in a circle"
     return f"no page could be read from {seed}: {why}{status}; check crawl.seeds and run again"
+
+
+def _target(row: PageRow) -> str:
+    """Where a page redirects to; empty for one that does not."""
+    return row.links[0] if row.outcome == "redirect" and row.links else ""

@@ -42,6 +42,8 @@ READ_SITEMAP = "sitemap"
 """The outcome of a sitemap that was read: it is no page, and counts as none."""
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _SHORT_BYTES = 65_536
+_STATUSES = range(100, 600)
+"""Others are no HTTP (RFC 9110 §15), and a server may send a number that no column holds."""
 
 
 class CrawlJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,7 +199,8 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
         """Read an answer."""
         ask: Ask = response.meta[ASK]
         finding = self._found(response, ask)
-        if self.work.section.warc_out and "download_stopped" not in response.flags:
+        is_whole = finding.status and "download_stopped" not in response.flags
+        if self.work.section.warc_out and is_whole:
             source = source_of(response, ())
             finding = msgspec.structs.replace(finding, exchange=_exchange(response, source))
         self._answer(response.request, finding)
@@ -228,6 +231,8 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
 
     def _found(self, response: Response, ask: Ask) -> _Finding:
         status = response.status
+        if status not in _STATUSES:
+            return _Finding(ask=ask, outcome=Outcome.PROTOCOL, page=Page(url=ask.url))
         if 300 <= status < 400:
             return _redirected(response, ask)
         failed = outcome_of_status(status)
