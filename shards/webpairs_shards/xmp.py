@@ -9,6 +9,7 @@ for the denial alone: half a sentence of "prohibited" still counts, half a name 
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 
 import msgspec
 from lxml import etree
@@ -33,8 +34,13 @@ _LICENSE = (
 
 _TERM = re.compile(r"DMI-[A-Z]+(?:-[A-Z]+){0,3}")
 """A term of the PLUS vocabulary http://ns.useplus.org/ldf/vocab/DMI-..., as URI or bare."""
-_TERM_NEAR_NAME = re.compile(rb"DataMining.{0,300}?(DMI-[A-Z]+(?:-[A-Z]+){0,3})", re.DOTALL)
+_TERM_IN_BYTES = re.compile(_TERM.pattern.encode())
+_NEAR = 400
+"""Bytes between the name of the property and its term, in a packet that is no XML."""
 _MAX_ELEMENTS = 20_000
+_MAX_VALUES = 100
+"""Of one property; more are a stranger's waste of our time."""
+_MAX_VALUE_CHARACTERS = 10_000
 
 
 class XmpRights(msgspec.Struct, frozen=True):
@@ -56,19 +62,28 @@ def read_xmp(packets: Iterable[bytes]) -> XmpRights:
     for packet in packets:
         root = _parsed(packet)
         if root is None:
-            terms |= {term.decode() for term in _TERM_NEAR_NAME.findall(packet)}
+            terms |= set(_terms_near_name(packet))
             continue
         for name, value in _statements(root):
             if name == _DATA_MINING:
                 terms |= set(_TERM.findall(value))
-            elif value not in said.setdefault(name, []):
-                said[name].append(value)
+                continue
+            values = said.setdefault(name, [])
+            if len(values) < _MAX_VALUES and value not in values:
+                values.append(value)
     return XmpRights(
         creator=_first(said, _CREATOR),
         copyright=_first(said, _COPYRIGHT),
         license=_first(said, _LICENSE),
         data_mining=tuple(sorted(terms)),
     )
+
+
+def _terms_near_name(packet: bytes) -> Iterator[str]:
+    for piece in packet.split(b"DataMining")[1:]:
+        term = _TERM_IN_BYTES.search(piece, 0, _NEAR)
+        if term is not None:
+            yield term.group().decode()
 
 
 def _first(said: dict[str, list[str]], names: tuple[str, ...]) -> str:
@@ -93,14 +108,15 @@ _WANTED = frozenset((*_CREATOR, *_COPYRIGHT, *_LICENSE, _DATA_MINING))
 
 def _statements(root: etree._Element) -> Iterator[tuple[str, str]]:
     """(qualified name, value) of each wanted property, however it is spelt."""
-    for n, element in enumerate(root.iter(etree.Element)):
-        if n >= _MAX_ELEMENTS:
-            return
+    walk = etree.iterwalk(root, events=("start",))
+    for _, element in islice(walk, _MAX_ELEMENTS):
         for name, value in element.items():
             if name in _WANTED and value.strip():
                 yield name, value.strip()
         if element.tag in _WANTED:
             yield from ((element.tag, value) for value in _values(element))
+            # Its subtree was read with it. Nested ones would be read as often as they are deep.
+            walk.skip_subtree()
 
 
 def _values(element: etree._Element) -> Iterator[str]:
@@ -111,14 +127,19 @@ def _values(element: etree._Element) -> Iterator[str]:
     resource = element.get(f"{_RDF}resource", "").strip()
     if resource:
         yield resource
-    items = element.findall(f".//{_RDF}li")
+    items = list(islice(element.iter(f"{_RDF}li"), _MAX_VALUES))
     if element.find(f"{_RDF}Alt") is not None:
         default = [item for item in items if item.get(f"{_XML}lang") == "x-default"]
         items = (default or items)[:1]
     if items:
-        for item in items[:100]:
-            text = item.get(f"{_RDF}resource", "") or "".join(item.itertext())
-            if text.strip():
-                yield text.strip()
-    elif text := "".join(element.itertext()).strip():
+        for item in items:
+            if text := item.get(f"{_RDF}resource", "").strip() or _text(item):
+                yield text
+    elif text := _text(element):
         yield text
+
+
+def _text(element: etree._Element) -> str:
+    """The text of a whole subtree, cut at what a property may hold."""
+    text = "".join(islice(element.itertext(), _MAX_ELEMENTS))
+    return text.strip()[:_MAX_VALUE_CHARACTERS]
