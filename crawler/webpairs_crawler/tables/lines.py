@@ -100,7 +100,7 @@ def _array(stream: IO[bytes], table: TableInput) -> Iterator[bytes]:
         )
     try:
         rows = msgspec.json.decode(data.removeprefix(_BOM), type=list[msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PartCorrupt(f"{table.url} is no whole JSON array ({error}): get it again") from None
     yield from (bytes(row) for row in rows)
 
@@ -108,7 +108,7 @@ def _array(stream: IO[bytes], table: TableInput) -> Iterator[bytes]:
 def _json_row(line: bytes) -> Parsed:
     try:
         row = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return TableOutcome.BAD_JSON if _is_utf8(line) else TableOutcome.BAD_UTF8
     return row if isinstance(row, dict) else TableOutcome.BAD_JSON
 

@@ -38,7 +38,7 @@ def read_parquet(stream: BinaryIO, table: TableInput, limit: int | None) -> Iter
             number += len(rows)
             if number == limit:
                 return
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # names of columns
         words = str(error).partition("\n")[0]
         raise PartCorrupt(f"{table.url} is no Parquet file or damaged ({words})") from error
 
