@@ -2,7 +2,8 @@
 
 Nothing is changed: the list is for a person, or for whatever deletes. The recipe in the manifest
 says how to ask (agent, contact, policy, networks), so a dataset is held to the rules it was made
-by; --set changes them. Each page and each image is asked once, however many samples name it.
+by; --set changes them. Each page and each image is asked once, however many samples name it, and
+for its headers only: what stands in the HTML of a page or inside an image, a new crawl reads.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ _KEEP_EVERY_S = 2.0
 _ROWS_AT_ONCE = 8_192
 _LISTED = (*MUST_GO, Verdict.GONE)
 _WORDS = {
-    Verdict.OPTED_OUT: "must go: the page, the image or its site now forbids the use",
+    Verdict.OPTED_OUT: "must go: a header of page or image, or their site, now forbids the use",
     Verdict.ROBOTS: "must go: robots.txt now keeps this crawler away",
     Verdict.GONE: "listed, but need not go: nothing is there any more",
     Verdict.UNKNOWN: "not listed: could not be asked, which says nothing",
