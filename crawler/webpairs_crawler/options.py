@@ -57,7 +57,7 @@ class CrawlSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     seeds: tuple[str, ...] = ()
     """URLs to start from."""
     seeds_file: str = ""
-    """A text file with one URL a line; # starts a comment."""
+    """A text file with one URL a line; # at the start or after a space begins a comment."""
     warc: tuple[str, ...] = ()
     """WARC, ARC and WAT files (globs, http(s) or s3 URLs), or .paths.gz listings of them."""
     tables: tuple[Table, ...] = ()
@@ -66,7 +66,8 @@ class CrawlSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_depth: Annotated[int, Meta(ge=0)] = 5
     """Links from a seed; 0 reads the seeds only."""
     allowed_domains: tuple[str, ...] = ()
-    """Hosts (and their sub-domains) that may be followed; empty: the seeds' hosts; "*": all."""
+    """Hosts (and their sub-domains) that may be followed; empty: the seeds' registrable domains
+    (of www.example.org that is example.org); "*": all."""
     order: Literal["levels", "free"] = "levels"
     """levels: all pages of a depth before the next, so which pages are read never depends on
     timing; free: no host waits for another, for broad crawls."""

@@ -3,12 +3,15 @@
 The file may have millions of lines: it is read as a stream wherever it is needed, never kept.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from webpairs_core.errors import RecipeError
 from webpairs_crawler.frontier.plan import CrawlPlan
 from webpairs_crawler.web.urls import canonical
+
+_COMMENT = re.compile(r"(?:^|\s)#")
 
 
 def seeds_of(plan: CrawlPlan) -> Iterator[str]:
@@ -32,8 +35,8 @@ def _written(plan: CrawlPlan) -> Iterator[str]:
     try:
         with Path(plan.seeds_file).open(encoding="utf-8-sig") as lines:
             for line in lines:
-                seed = line.strip()
-                if seed and not seed.startswith("#"):
+                # A # after a letter is a fragment; after a space it can only be a comment.
+                if seed := _COMMENT.split(line, 1)[0].strip():
                     yield seed
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"crawl.seeds_file {plan.seeds_file} cannot be read: {error}") from None

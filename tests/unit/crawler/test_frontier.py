@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from webpairs_core.errors import RecipeError
 from webpairs_crawler.frontier import frontier as frontier_module
 from webpairs_crawler.frontier import store
 from webpairs_crawler.frontier.frontier import (
@@ -418,3 +419,29 @@ def test_seeds_of_a_file_are_streamed_without_repeats(tmp_path: Path) -> None:
     bounds = plan(url("first"), seeds_file=str(listing), max_pages=9999)
     asks = crawl({}, Frontier(tmp_path / "f", bounds))
     assert sorted(ask.url for ask in asks) == sorted([url("first"), *lines])
+
+
+def test_comments_in_a_file_of_seeds(tmp_path: Path) -> None:
+    listing = tmp_path / "seeds.txt"
+    listing.write_text(f"{url('a')} # the home page\n  # {url('b')}\n\n{url('c#part')}\t#x\n")
+    asks = crawl({}, Frontier(tmp_path / "f", plan(seeds_file=str(listing))))
+    assert sorted(ask.url for ask in asks) == [url("a"), url("c")]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host"),
+    [(".A.example", "w.a.example"), ("b\u00fccher.example", "xn--bcher-kva.example"), ("*", "b.c")],
+)
+def test_allowed_domains_are_read_as_hosts(tmp_path: Path, allowed: str, host: str) -> None:
+    web = {url("seed"): Answer("ok", (url("there", host), url("out", "other.test")))}
+    asked = crawl(web, Frontier(tmp_path, plan(url("seed"), allowed_domains=(allowed,))))
+    assert url("there", host) in [ask.url for ask in asked]
+    assert (url("out", "other.test") in [ask.url for ask in asked]) is (allowed == "*")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["https://a.example/", "a.example/x", "*.a.example", "a.example:80", "a b", "", "."]
+)
+def test_an_allowed_domain_that_is_none_is_one_sentence(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(RecipeError, match="write it like example"):
+        Frontier(tmp_path, plan(url("seed"), allowed_domains=(wrong,)))
