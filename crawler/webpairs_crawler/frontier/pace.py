@@ -179,6 +179,9 @@ class Hosts:
         if host is None:
             self._sweep()
             host = self._hosts[key] = _Host()
+            # It takes its place in the line now: were new hosts first, a page with links to ever
+            # new ones would keep all others from their turn.
+            host.paused_until = self._clock()
         return host
 
     def _active(self, key: int) -> _Host:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import time
 import traceback
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -42,6 +43,10 @@ READ_SITEMAP = "sitemap"
 """The outcome of a sitemap that was read: it is no page, and counts as none."""
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _SHORT_BYTES = 65_536
+_LONG_READ_S = 0.2
+_SHARE = 20
+"""A host whose page took so long to read (real ones take milliseconds) waits so many times as long,
+while others have pages: else one site of monstrous pages would take all of our time."""
 _STATUSES = range(100, 600)
 """Others are no HTTP (RFC 9110 §15), and a server may send a number that no column holds."""
 
@@ -198,12 +203,16 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
     def on_response(self, response: Response) -> None:
         """Read an answer."""
         ask: Ask = response.meta[ASK]
+        began = time.monotonic()
         finding = self._found(response, ask)
         is_whole = finding.status and "download_stopped" not in response.flags
         if self.work.section.warc_out and is_whole:
             source = source_of(response, ())
             finding = msgspec.structs.replace(finding, exchange=_exchange(response, source))
         self._answer(response.request, finding)
+        took_s = time.monotonic() - began
+        if took_s > _LONG_READ_S and self.frontier.n_hosts > 1:
+            self.frontier.pause(host_of(ask.url), _SHARE * took_s)
 
     def on_failure(self, failure: Any) -> None:
         """Record what kept a page away."""
