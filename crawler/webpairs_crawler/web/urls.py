@@ -10,6 +10,9 @@ from functools import cache, lru_cache
 import ada_url
 import tldextract
 
+MAX_CHARACTERS = 8_192
+"""Of a URL; a longer one is none. Servers refuse it (RFC 9110 §4.1 asks for 8,000 octets), and the
+rules of a robots.txt can be made to take a minute on one of a million."""
 _SCHEMES = ("http://", "https://")
 _PATH = "[A-Za-z0-9_.~!$&()*+,;=@%/{}-]*+(?:\\?[A-Za-z0-9_.~!$&()*+,;=:@%/?-]*+)?"
 # What the standard leaves as it is: nearly all references on real pages; to see it costs a tenth of
@@ -29,8 +32,11 @@ _NOT_PLAIN = re.compile(r"/\.|%2[eE]|xn--")
 def join(base: str, href: str) -> str | None:
     """The absolute http(s) URL of a reference on a page, without fragment and credentials.
 
-    None when it is empty, malformed or of another scheme (data:, javascript:, mailto: ...).
+    None when it is empty, malformed, longer than `MAX_CHARACTERS` or of another scheme (data:,
+    javascript:, mailto: ...).
     """
+    if len(base) + len(href) > MAX_CHARACTERS:
+        return _joined(base, href)
     plain = _PLAIN.match(href)
     if plain is not None and _NOT_PLAIN.search(href) is None:
         scheme, origin, folder = _parts(base)
@@ -41,11 +47,7 @@ def join(base: str, href: str) -> str | None:
             if host is None:
                 return origin + path
             return host + path if host.startswith("http") else scheme + host + path
-    try:
-        joined = ada_url.join_url(base, href)
-    except (ValueError, UnicodeError):
-        return None
-    return _web_only(joined)
+    return _joined(base, href)
 
 
 def canonical(url: str) -> str | None:
@@ -106,10 +108,21 @@ def _suffixes() -> tldextract.TLDExtract:
     )
 
 
+def _joined(base: str, href: str) -> str | None:
+    """The same by ada."""
+    try:
+        joined = ada_url.join_url(base, href)
+    except (ValueError, UnicodeError):
+        return None
+    return _web_only(joined)
+
+
 def _web_only(href: str) -> str | None:
     if not href.startswith(_SCHEMES):
         return None
     href = href.partition("#")[0]
+    if len(href) > MAX_CHARACTERS:
+        return None
     authority = href.split("/", 3)[2]
     if "@" in authority:
         bare = authority.rpartition("@")[2]
