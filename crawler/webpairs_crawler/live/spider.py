@@ -47,8 +47,8 @@ _LONG_READ_S = 0.2
 _SHARE = 20
 """A host whose page took so long to read (real ones take milliseconds) waits so many times as long,
 while others have pages: else one site of monstrous pages would take all of our time."""
-_STATUSES = range(100, 600)
-"""Others are no HTTP (RFC 9110 §15), and a server may send a number that no column holds."""
+_STATUSES = range(100, 1000)
+"""Three digits (RFC 9112 §4). A server may send more of them than any column holds."""
 
 
 class CrawlJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -290,6 +290,7 @@ def _exchange(response: Response, source: PageSource) -> Exchange:
         headers=source.headers,
         body=response.body,
         agent=source.agent,
+        signals=source.signals,
     )
 
 

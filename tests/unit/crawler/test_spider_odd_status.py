@@ -9,7 +9,7 @@ from hostile_web import Answer, HostileWeb, Request, redirect
 from webpairs_core.errors import CrawlError
 from webpairs_crawler.live.failures import retry_after_s
 
-STATUSES = ("99999", "100000000000000000000", "-5", "0", "600")
+STATUSES = ("99999", "100000000000000000000", "-5", "0", "1000")
 
 
 def with_status(status: str) -> Answer:
