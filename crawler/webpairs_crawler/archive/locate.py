@@ -16,6 +16,8 @@ __all__ = ["COMMON_CRAWL", "Input", "locate", "open_input"]
 Kind = Literal["warc", "wat"]
 COMMON_CRAWL = "https://data.commoncrawl.org/"
 _LISTINGS = (".paths", ".paths.gz")
+_INDEXES = (".cdx", ".cdxj", ".cdx.gz", ".idx")
+"""What lies beside archives, ours too, and comes with a glob like `warc/*`."""
 _MAX_LISTING_BYTES = 256 << 20
 """Unpacked. A crawl's own is about 15 MB: 90,000 lines."""
 
@@ -41,6 +43,8 @@ def locate(patterns: Sequence[str]) -> list[Input]:
     """
     found: dict[str, Found] = {}
     for file in find(patterns, "crawl.warc"):
+        if file.url.endswith(_INDEXES) and file.url not in patterns:
+            continue
         is_listing = file.url.partition("?")[0].endswith(_LISTINGS)
         found.update((each.url, each) for each in (_listed(file.url) if is_listing else (file,)))
     files = sorted(found.values(), key=lambda file: file.url)

@@ -10,6 +10,9 @@ from webpairs_crawler.archive.source import ArchiveOutcome
 
 WITH_BODY = frozenset(["response", "resource", "metadata"])
 """The types whose body is read: all that can hold a page, or say what one holds."""
+OPTOUT_FIELD = "Webpairs-Optout"
+"""The WARC field in which our own crawl keeps what robots.txt and the site's other files said:
+signals with blanks between them. From strangers it is believed too: it can only take away."""
 
 _FIRST_LINE = re.compile(rb"\s*+WARC/[0-9]\.[0-9]+[ \t]*\r?\n")
 SECOND_START = re.compile(rb"WARC/[0-9]\.[0-9]+[ \t]*\r?\n")
@@ -51,6 +54,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     def date(self) -> str:
         """The WARC-Date as written; empty when there is none."""
         return self.headers.get("WARC-Date") or ""
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The opt-out signals of the site, as a crawl of ours noted them."""
+        return tuple((self.headers.get(OPTOUT_FIELD) or "").split())
 
     @property
     def content_type(self) -> str:

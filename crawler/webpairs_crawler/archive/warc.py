@@ -33,6 +33,7 @@ def add_capture(record: Record, source: ArchiveSource, columns: Columns) -> str:
             headers=answer.headers,
             texts=source.texts,
             agent=source.agent,
+            signals=record.signals,
             fetched_at=parse_date(record.date),
             found_in=f"{source.name}@{record.offset}",
         ),

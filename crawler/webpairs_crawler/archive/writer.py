@@ -20,6 +20,7 @@ from fastwarc.stream_io import GzipWriter
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from webpairs_core import __version__
+from webpairs_crawler.archive.record import OPTOUT_FIELD
 from webpairs_crawler.archive.surt import surt
 
 _GZIP_LEVEL = 6
@@ -43,6 +44,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """Without transfer and content encoding."""
     agent: str = ""
     """The User-Agent that was sent."""
+    signals: tuple[str, ...] = ()
+    """Opt-out signals of the site, which the answer itself does not hold."""
 
 
 class WarcWriter:
@@ -173,6 +176,8 @@ def _response(exchange: Exchange) -> tuple[WarcRecord, bytes]:
     """The record, and the SHA-1 of its payload."""
     record = _record(WarcRecordType.response, exchange.fetched_at, _http("response"))
     record.headers["WARC-Target-URI"] = exchange.url
+    if exchange.signals:
+        record.headers[OPTOUT_FIELD] = " ".join(exchange.signals)
     status = f"HTTP/1.1 {exchange.status} {_one_line(exchange.reason)}\r\n"
     headers = [*_renamed(exchange.headers), ("Content-Length", str(len(exchange.body)))]
     head = _bytes(status) + _header_lines(headers) + b"\r\n"

@@ -89,6 +89,14 @@ def test_local_globs_are_sorted_without_repeats(folder: Path) -> None:
     assert names(locate(["*.warc.gz", "d.arc"])) == ["a.warc.gz", "b.warc.gz", "d.arc"]
 
 
+def test_a_glob_leaves_out_the_indexes_beside_the_archives(folder: Path) -> None:
+    for name in ("a.cdx", "b.cdxj"):
+        (folder / name).write_bytes(b"x")
+    found = names(locate(["*"]))
+    assert "a.warc.gz" in found
+    assert not {"a.cdx", "b.cdxj"} & set(found)
+
+
 def test_a_name_with_brackets_is_a_file_if_there_is_one(folder: Path) -> None:
     (folder / "[x].warc").write_bytes(b"x")
     assert names(locate(["[x].warc"])) == ["[x].warc"]

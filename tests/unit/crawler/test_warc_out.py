@@ -92,3 +92,21 @@ def test_without_the_option_there_is_none(tmp_path: Path) -> None:
     with HostileWeb({"/": html(IMG)}) as web:
         Crawl(tmp_path, web.url("/"))
     assert not list(tmp_path.rglob("*.warc.gz"))
+
+
+def test_what_the_site_says_elsewhere_stays_with_the_page(tmp_path: Path) -> None:
+    rules = json.dumps([{"location": "/*", "tdm-reservation": 1}]).encode()
+    routes = {
+        "/": html(IMG),
+        "/robots.txt": answer(b"User-agent: GPTBot\nDisallow: /\n"),
+        "/.well-known/tdmrep.json": answer(rules, headers=("Content-Type: application/json",)),
+    }
+    with HostileWeb(routes) as web:
+        crawl = Crawl(
+            tmp_path, web.url("/"), warc_out=True, optout="report", site_files=("tdmrep",)
+        )
+    [pair] = crawl.rows("pairs")
+    data = (tmp_path / "warc/part-00000.warc.gz").read_bytes()
+    [batch] = read_archive(io.BytesIO(data), ArchiveSource(name="x", agent="webpairs"))
+    assert batch.pairs.to_pylist()[0]["optout"] == pair["optout"]
+    assert {signal.partition(":")[0] for signal in pair["optout"]} == {"robots", "tdmrep"}
