@@ -50,14 +50,16 @@ def figures(rows: list[StepRow]) -> list[tuple[float, ...]]:
 
 
 def test_overfits_sixteen_samples(shards: Path, tmp_path: Path) -> None:
-    trained = train(job(shards, tmp_path, batch_size=16, epochs=120, crop_scale=1.0))
+    # A rate at which every seed gets there; twice of it overshoots for some.
+    settings = {"batch_size": 16, "epochs": 160, "lr": 1.5e-3, "crop_scale": 1.0}
+    trained = train(job(shards, tmp_path, **settings))
     first, last = trained.metrics[0], trained.metrics[-1]
     assert first.loss > 2.0
     assert last.loss < 0.1
     assert last.accuracy == 1.0
-    assert [row.step for row in trained.metrics] == list(range(1, 121))
-    assert last.samples == 120 * 16
-    assert last.epoch == 120.0
+    assert [row.step for row in trained.metrics] == list(range(1, 161))
+    assert last.samples == 160 * 16
+    assert last.epoch == 160.0
 
 
 def test_the_same_run_twice_is_the_same(shards: Path, tmp_path: Path) -> None:
