@@ -17,6 +17,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from census import ORDER
 from real_pages import real_pages
+from webpairs_core.process import collect_rarely
 from webpairs_crawler.page.extract import PageSource, read_page
 from webpairs_crawler.web.encoding import utf8_page
 
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("warc", type=Path, help="the folder with the WARC files")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
+    collect_rarely()  # as in the processes that read pages
     n_pages, total_s, floor_s, started = 0, 0.0, 0.0, time.perf_counter()
     for page in real_pages(args.warc):
         source = PageSource(url=page.url, headers=page.headers, texts=ORDER)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from webpairs_core.funnel import Funnel
 from webpairs_core.ledger import Stage
+from webpairs_core.process import collect_rarely
 from webpairs_core.records import TextSource
 from webpairs_core.schema import PAGES, PAIRS, PartWriter
 from webpairs_crawler.archive.locate import Input, open_input
@@ -45,6 +46,7 @@ def archive_tasks(stage: Stage, section: CrawlSection, archives: list[Input]) ->
 
 def read_archive_unit(task: ArchiveTask) -> Taken:
     """Read one archive and commit it. Raises as `open_input` and `read_archive`."""
+    collect_rarely()
     pages_path, pairs_path = f"pages/{task.unit}.parquet", f"pairs/{task.unit}.parquet"
     outcomes: Counter[str] = Counter()
     others: Counter[str] = Counter()

@@ -19,7 +19,7 @@ from scrapy.http import Headers, Request, Response
 
 from webpairs_core.errors import WebpairsError
 from webpairs_core.ledger import Stage
-from webpairs_core.process import die_with_parent
+from webpairs_core.process import collect_rarely, die_with_parent
 from webpairs_core.records import Outcome, TextSource
 from webpairs_crawler.archive.writer import Exchange
 from webpairs_crawler.frontier.frontier import Frontier
@@ -66,6 +66,7 @@ def crawl_pages(job: CrawlJob, channel: Connection) -> None:
     The main function of a spawned process. On SIGTERM it commits what is there and exits with 130.
     """
     die_with_parent()
+    collect_rarely()
     logging.getLogger("scrapy").setLevel(logging.CRITICAL)
     logging.getLogger("twisted").setLevel(logging.CRITICAL)
     process = AsyncCrawlerProcess(scrapy_settings(job.section))

@@ -25,8 +25,7 @@ _PLAIN = re.compile(
     + _PATH.format("")
     + r"))(?:#|\Z)"
 )
-# Segments of dots, written out or encoded; names in Punycode.
-_NOT_PLAIN = re.compile(r"/\.|%2[eE]|xn--")
+_ENCODED_DOT = re.compile("%2[eE]")
 
 
 def join(base: str, href: str) -> str | None:
@@ -38,16 +37,20 @@ def join(base: str, href: str) -> str | None:
     if len(base) + len(href) > MAX_CHARACTERS:
         return _joined(base, href)
     plain = _PLAIN.match(href)
-    if plain is not None and _NOT_PLAIN.search(href) is None:
-        scheme, origin, folder = _parts(base)
-        host, path, relative = plain.groups()
-        if origin:
-            if relative is not None:
-                return folder + relative
-            if host is None:
-                return origin + path
-            return host + path if host.startswith("http") else scheme + host + path
-    return _joined(base, href)
+    # Segments of dots, written out or encoded, and names in Punycode are not plain.
+    if plain is None or "/." in href or "xn--" in href:
+        return _joined(base, href)
+    if "%2" in href and _ENCODED_DOT.search(href) is not None:
+        return _joined(base, href)
+    scheme, origin, folder = _parts(base)
+    if not origin:
+        return _joined(base, href)
+    host, path, relative = plain.groups()
+    if relative is not None:
+        return folder + relative
+    if host is None:
+        return origin + path
+    return host + path if host[0] == "h" else scheme + host + path
 
 
 def canonical(url: str) -> str | None:
