@@ -15,6 +15,7 @@ import msgspec
 from fastwarc.stream_io import BrotliReader, WarcReader, ZstdReader
 
 from webpairs_crawler.archive.source import ArchiveOutcome
+from webpairs_crawler.web.http import looks_like_html
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -114,9 +115,9 @@ def _uncoded(body: bytes, coding: str, max_bytes: int) -> bytes:
         pieces = [lambda: _inflated(body, zlib.MAX_WBITS | 16)]
     elif coding == "zstd" and body.startswith(b"\x28\xb5\x2f\xfd"):
         pieces = [lambda: _read(ZstdReader(BytesIO(body)))]
-    elif coding == "br" and not _looks_like_text(body):
+    elif coding == "br" and not looks_like_html(body):
         pieces = [lambda: _read(BrotliReader(BytesIO(body)))]
-    elif coding == "deflate" and not _looks_like_text(body):
+    elif coding == "deflate" and not looks_like_html(body):
         # With its zlib header, or without, as some servers send it.
         pieces = [lambda: _inflated(body, zlib.MAX_WBITS), lambda: _inflated(body, -zlib.MAX_WBITS)]
     if not pieces or not body:
@@ -150,8 +151,3 @@ def _inflated(body: bytes, wbits: int) -> Iterator[bytes]:
 def _read(reader: WarcReader) -> Iterator[bytes]:
     while piece := reader.read(64 * _BITE):
         yield piece
-
-
-def _looks_like_text(body: bytes) -> bool:
-    """A page that was decoded already: these codings have no magic number to tell by."""
-    return body.lstrip(b"\xef\xbb\xbf \t\r\n\f").startswith(b"<")

@@ -5,9 +5,8 @@ from webpairs_crawler.archive.http_block import BodyFault, HttpAnswer, decoded, 
 from webpairs_crawler.archive.record import Record
 from webpairs_crawler.archive.source import ArchiveOutcome, ArchiveSource, parse_date
 from webpairs_crawler.page.extract import PageSource, read_page
+from webpairs_crawler.web.http import is_html_type, looks_like_html
 from webpairs_crawler.web.urls import canonical
-
-_HTML_TYPES = ("text/html", "application/xhtml+xml")
 
 
 def add_capture(record: Record, source: ArchiveSource, columns: Columns) -> str:
@@ -66,8 +65,8 @@ def _page_of(record: Record, max_bytes: int) -> tuple[HttpAnswer, ArchiveOutcome
         outcome = status_outcome(answer.status)
         if outcome != ArchiveOutcome.OK:
             return answer, outcome, b""
-    kind = answer.header("content-type").partition(";")[0].strip().lower()
-    if kind and kind not in _HTML_TYPES:
+    kind = answer.header("content-type").partition(";")[0].strip()
+    if kind and not is_html_type(kind):
         return answer, ArchiveOutcome.NOT_HTML, b""
     if len(record.body) > max_bytes:
         return answer, ArchiveOutcome.TOO_LARGE, b""
@@ -75,7 +74,7 @@ def _page_of(record: Record, max_bytes: int) -> tuple[HttpAnswer, ArchiveOutcome
         html = decoded(answer, max_bytes)
     except BodyFault as fault:
         return answer, fault.outcome, b""
-    if not kind and not html.lstrip(b"\xef\xbb\xbf \t\r\n\f").startswith(b"<"):
+    if not kind and not looks_like_html(html):
         return answer, ArchiveOutcome.NOT_HTML, b""
     return answer, ArchiveOutcome.OK, html
 

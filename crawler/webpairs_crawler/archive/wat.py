@@ -5,7 +5,6 @@ a response is parsed. WAT has no srcset, no lazy-loading attributes, no captions
 reading the WARC instead finds about a third more pairs (research of this project).
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -40,13 +39,12 @@ from webpairs_crawler.optout.signals import (
     signals_from_meta,
 )
 from webpairs_crawler.page.candidates import is_image_file, reference_urls
-from webpairs_crawler.page.extract import CONTEXT_CHARS
+from webpairs_crawler.page.extract import context_of, language_of
 from webpairs_crawler.page.social import card_of
 from webpairs_crawler.page.texts import TEXT_CHARS
 from webpairs_crawler.web.urls import canonical, join
 
 _RSL = b"rsl+xml"
-_LANG = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,8})*\Z")
 
 
 def add_metadata(record: Record, source: ArchiveSource, columns: Columns) -> str:
@@ -95,7 +93,7 @@ def _page(record: Record, source: ArchiveSource) -> tuple[PageEntry, PairRows] |
         fetched_at=parse_date(wat.envelope.header.date),
         lang=_lang(http.html.head),
         license_url=_license(http.html.head, base),
-        title=normalise_text(http.html.head.title[: 10 * CONTEXT_CHARS])[:CONTEXT_CHARS].rstrip(),
+        title=context_of(http.html.head.title),
     )
     return entry, rows
 
@@ -211,9 +209,8 @@ def _attributes(html: Html) -> Iterator[dict[str, str | None]]:
 def _lang(head: Head) -> str:
     claims = {meta.name or meta.property: meta.content for meta in reversed(head.metas)}
     for claim in (claims.get("HTML@/lang", ""), claims.get("og:locale", "").replace("_", "-")):
-        lower = claim.strip().lower()
-        if _LANG.match(lower):
-            return lower
+        if lang := language_of(claim):
+            return lang
     return ""
 
 

@@ -2,8 +2,6 @@
 HTTP's numbers into the closed list of outcomes."""
 
 import ssl
-import time
-from email.utils import parsedate_to_datetime
 
 import aiohttp
 import msgspec
@@ -105,15 +103,3 @@ def outcome_of_status(status: int) -> Outcome:
 def can_heal(fetched: Fetched) -> bool:
     """Whether asking again later may help."""
     return fetched.outcome in _HEALING or fetched.http_status == 429
-
-
-def retry_after_s(value: str | None) -> float:
-    """Seconds from a Retry-After header (RFC 9110 §10.2.3: a number or a date); 0 for none."""
-    if not value:
-        return 0.0
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return 0.0

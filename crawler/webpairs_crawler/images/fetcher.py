@@ -33,7 +33,6 @@ from webpairs_crawler.images.answers import (
     can_heal,
     outcome_of_error,
     outcome_of_status,
-    retry_after_s,
 )
 from webpairs_crawler.images.bodies import read_image, read_start
 from webpairs_crawler.images.hosts import CRAWL_DELAY_CEILING_S, Host, Hosts
@@ -42,6 +41,7 @@ from webpairs_crawler.optout.signals import forbids, signals_from_headers
 from webpairs_crawler.optout.site import SiteAnswer, Sites, Where
 from webpairs_crawler.web import urls
 from webpairs_crawler.web.guard import make_guard
+from webpairs_crawler.web.http import retry_after_s
 
 MAX_REDIRECTS = 5
 RETRY_AFTER_CEILING_S = 60.0

@@ -2,8 +2,6 @@
 
 import logging
 import zlib
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from OpenSSL import SSL
 from scrapy import exceptions as scrapy_errors
@@ -14,6 +12,7 @@ from twisted.web.client import ResponseFailed
 
 from webpairs_core.records import Outcome
 from webpairs_crawler.live.resolver import GuardedResolver
+from webpairs_crawler.web import http
 
 log = logging.getLogger(__name__)
 
@@ -98,19 +97,8 @@ def pause_before(attempt: int) -> float:
 
 
 def retry_after_s(value: str) -> float:
-    """Seconds that a Retry-After header asks for (RFC 9110 §10.2.3), at most
-    `MAX_RETRY_AFTER_S`; 0 when it is absent or makes no sense."""
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value[:9]), MAX_RETRY_AFTER_S)
-    try:
-        moment = parsedate_to_datetime(value)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime.now(UTC)).total_seconds()
-    except (ValueError, OverflowError):
-        return 0.0
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+    """Seconds that a Retry-After header asks for, at most `MAX_RETRY_AFTER_S`."""
+    return min(http.retry_after_s(value), MAX_RETRY_AFTER_S)
 
 
 def _is_tls(error: ResponseFailed) -> bool:

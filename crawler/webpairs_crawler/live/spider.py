@@ -34,6 +34,7 @@ from webpairs_crawler.live.scrapy_settings import scrapy_settings
 from webpairs_crawler.options import CrawlSection
 from webpairs_crawler.page.extract import Page, PageSource, read_page
 from webpairs_crawler.page.sitemap import read_sitemap
+from webpairs_crawler.web.http import is_html_type, looks_like_html
 from webpairs_crawler.web.urls import host_of, join
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 NOT_HTML = "not_html"
 READ_SITEMAP = "sitemap"
 """The outcome of a sitemap that was read: it is no page, and counts as none."""
-_HTML_TYPES = ("text/html", "application/xhtml+xml")
 _SHORT_BYTES = 65_536
 _LONG_READ_S = 0.2
 _SHARE = 20
@@ -194,7 +194,7 @@ class PageSpider(scrapy.Spider):  # type: ignore[misc]
         A short body is let through: to read it is cheaper than to lose the connection.
         """
         kind = headers.get("Content-Type", b"").decode("latin-1")
-        if not kind or _is_html_type(kind) or is_site_file(request):
+        if not kind or is_html_type(kind) or is_site_file(request):
             return
         if request.meta[ASK].kind == SITEMAP:
             return
@@ -295,15 +295,9 @@ def _exchange(response: Response, source: PageSource) -> Exchange:
     )
 
 
-def _is_html_type(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip().lower() in _HTML_TYPES
-
-
 def _is_html(response: Response) -> bool:
     kind = response.headers.get("Content-Type", b"").decode("latin-1")
-    if kind:
-        return _is_html_type(kind)
-    return bool(response.body.lstrip(b"\xef\xbb\xbf \t\r\n\f").startswith(b"<"))
+    return is_html_type(kind) if kind else looks_like_html(response.body)
 
 
 def _in_reactor(work: Any) -> None:

@@ -144,16 +144,22 @@ def _facts(elements: Elements, card: Card, source: PageSource) -> _Facts:
     return _Facts(
         source=source,
         base=base,
-        lang=_lang(elements.lang) or _lang(card.locale.replace("_", "-")),
-        title=normalise_text(title[: 10 * CONTEXT_CHARS])[:CONTEXT_CHARS].rstrip(),
+        lang=language_of(elements.lang) or language_of(card.locale.replace("_", "-")),
+        title=context_of(title),
         optout=tuple(sorted({*from_headers, *from_meta, *from_links, *source.signals})),
         license_url=next((url for _, url in licenses if url), ""),
     )
 
 
-def _lang(claim: str) -> str:
+def language_of(claim: str) -> str:
+    """A page's claim to a language, lower case; empty when it is none (BCP 47, loosely)."""
     lower = claim.strip().lower()
     return lower if _LANG.match(lower) else ""
+
+
+def context_of(title: str) -> str:
+    """A page's title as the context of its pairs."""
+    return normalise_text(title[: 10 * CONTEXT_CHARS])[:CONTEXT_CHARS].rstrip()
 
 
 def _all_images(

@@ -1,0 +1,63 @@
+"""Fetch images from a web on loopback, for tests."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from hostile_web import Answer, HostileWeb, Request, picture
+from webpairs_crawler.images.answers import Fetched
+from webpairs_crawler.images.fetcher import Fetcher
+from webpairs_crawler.options import CrawlSection, FetchSection
+
+JPEG = picture()
+LOOPBACK = ("127.0.0.0/8",)
+
+
+def fetch_all(
+    urls: Iterable[str],
+    *,
+    private_networks: tuple[str, ...] = LOOPBACK,
+    optout: str = "default",
+    **fetch: Any,
+) -> list[Fetched]:
+    crawl = msgspec.convert(
+        {"private_networks": private_networks, "optout": optout, "contact": "https://bot.example"},
+        CrawlSection,
+    )
+    section = msgspec.convert({"timeout_s": 5, "retries": 0, **fetch}, FetchSection)
+
+    async def one(fetcher: Fetcher, url: str) -> Fetched:
+        async with fetcher.fetch(url) as fetched:
+            return fetched
+
+    async def all_of_them() -> list[Fetched]:
+        async with Fetcher(crawl, section) as fetcher:
+            return await asyncio.gather(*(one(fetcher, url) for url in urls))
+
+    return asyncio.run(all_of_them())
+
+
+def fetch(route: Answer, **fetch: Any) -> Fetched:
+    """Fetch /x.jpg, which has this route, from a fresh web."""
+    with HostileWeb({"/x.jpg": route}) as web:
+        return fetch_all([web.url("/x.jpg")], **fetch)[0]
+
+
+async def endless_page(request: Request) -> None:
+    await request.send(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        await request.send(b"<p>" * 65_536)
+
+
+async def silence(request: Request) -> None:
+    await asyncio.sleep(60)
+
+
+async def hang_up(request: Request) -> None:
+    request.reset()
+
+
+async def bad_chunk(request: Request) -> None:
+    await request.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n")
