@@ -40,6 +40,7 @@ from webpairs_crawler.optout.signals import (
 )
 from webpairs_crawler.page.candidates import is_image_file, reference_urls
 from webpairs_crawler.page.extract import context_of, language_of
+from webpairs_crawler.page.image import FoundImage, first_sources, new_rows
 from webpairs_crawler.page.social import card_of
 from webpairs_crawler.page.texts import TEXT_CHARS
 from webpairs_crawler.web.urls import canonical, join
@@ -138,40 +139,33 @@ def pairs_of_images(
     image is tagged with the first of them, and a copy of a pair found before is `repeated`."""
     rows = PairRows()
     unpaired: Counter[str] = Counter()
-    named = [(reference_urls(base, image.url), _normal(image), image) for image in images]
-    rank = {source: i for i, source in enumerate(sources)}
-    first: dict[tuple[str, str], TextSource] = {}
-    for urls, texts, _ in named:
-        for text, source in texts.items():
-            known = first.setdefault((urls.url, text), source)
-            if rank[source] < rank[known]:
-                first[urls.url, text] = source
+    found = [
+        FoundImage(
+            urls=reference_urls(base, image.url), texts=_normal(image), is_copy=image.is_copy
+        )
+        for image in images
+    ]
+    first = first_sources(found, sources)
     given: set[tuple[str, str]] = set()
-    for urls, texts, image in named:
-        new = [
-            (text, source)
-            for text, source in texts.items()
-            if urls.url
-            and first[urls.url, text] == source
-            and not (image.is_copy and (urls.url, text) in given)
-        ]
+    for one in found:
+        new = new_rows(one, first, given)
         if not new:
-            reason = "repeated" if urls.url and texts else urls.reason
-            unpaired[reason if texts else "no_text"] += 1
-        for text, source in new:
-            given.add((urls.url, text))
-            rows.add(urls.url.encode(), text.encode(), str(source))
-    rows.n_images, rows.unpaired = len(named), dict(sorted(unpaired.items()))
+            reason = "repeated" if one.urls.url and one.texts else one.urls.reason
+            unpaired[reason if one.texts else "no_text"] += 1
+        for source, text in new:
+            given.add((one.urls.url, text))
+            rows.add(one.urls.url.encode(), text.encode(), str(source))
+    rows.n_images, rows.unpaired = len(found), dict(sorted(unpaired.items()))
     return rows
 
 
-def _normal(image: WatImage) -> dict[str, TextSource]:
+def _normal(image: WatImage) -> tuple[tuple[TextSource, str], ...]:
     texts: dict[str, TextSource] = {}
     for source, raw in image.texts:
         text = normalise_text(raw[:TEXT_CHARS])
         if text:
             texts.setdefault(text, source)
-    return texts
+    return tuple((source, text) for text, source in texts.items())
 
 
 def _cut(found: list[Groups], sources: Sequence[TextSource]) -> Iterator[WatImage]:

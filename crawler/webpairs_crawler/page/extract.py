@@ -27,7 +27,7 @@ from webpairs_crawler.optout.signals import (
 from webpairs_crawler.page.candidates import ImageUrls, image_urls, is_placeholder
 from webpairs_crawler.page.captions import above
 from webpairs_crawler.page.elements import Elements, look
-from webpairs_crawler.page.image import FoundImage, pixels
+from webpairs_crawler.page.image import FoundImage, first_sources, new_rows, pixels
 from webpairs_crawler.page.references import described_images, linked_images, shared_images
 from webpairs_crawler.page.sieve import guarded
 from webpairs_crawler.page.social import Card, card_of
@@ -217,17 +217,13 @@ def _unless_repeated(found: list[FoundImage], i: int) -> FoundImage:
 
 def _pairs(found: list[FoundImage], facts: _Facts) -> tuple[list[Pair], Counter[str]]:
     """The pairs of all images, and the images without one by reason."""
-    first = _first_sources(found, facts.source.texts)
+    first = first_sources(found, facts.source.texts)
     pairs: list[Pair] = []
     unpaired: Counter[str] = Counter()
     given: set[tuple[str, str]] = set()
     for image in found:
         url = image.urls.url
-        rows = [
-            (source, text)
-            for source, text in image.texts
-            if url and first[url, text] is source and not (image.is_copy and (url, text) in given)
-        ]
+        rows = new_rows(image, first, given)
         if not rows:
             reason = "repeated" if url and image.texts else image.urls.reason
             unpaired[reason if image.texts else "no_text"] += 1
@@ -238,20 +234,6 @@ def _pairs(found: list[FoundImage], facts: _Facts) -> tuple[list[Pair], Counter[
                 given.add((url, row[1]))
                 pairs.append(_pair(facts, image, row, len(pairs)))
     return pairs, unpaired
-
-
-def _first_sources(
-    found: list[FoundImage], asked: Sequence[TextSource]
-) -> dict[tuple[str, str], TextSource]:
-    """For each URL and text of the page the first source, in the recipe's order, that gives it."""
-    rank = {source: i for i, source in enumerate(asked)}
-    first: dict[tuple[str, str], TextSource] = {}
-    for image in found:
-        for source, text in image.texts:
-            row = (image.urls.url, text)
-            if row not in first or rank[source] < rank[first[row]]:
-                first[row] = source
-    return first
 
 
 def _pair(facts: _Facts, image: FoundImage, row: tuple[TextSource, str], position: int) -> Pair:

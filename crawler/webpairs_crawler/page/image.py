@@ -1,6 +1,7 @@
 """One image that a page speaks of, whatever way it was found."""
 
 import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -22,6 +23,35 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
     """Its own licence; empty when only the page may have one."""
     is_copy: bool = False
     """Found where pages repeat what they show elsewhere: noscript, metadata, links."""
+
+
+def first_sources(
+    found: Iterable[FoundImage], asked: Sequence[TextSource]
+) -> dict[tuple[str, str], TextSource]:
+    """For each URL and text of the page the first source, in the recipe's order, that gives it."""
+    rank = {source: i for i, source in enumerate(asked)}
+    first: dict[tuple[str, str], TextSource] = {}
+    for image in found:
+        for source, text in image.texts:
+            row = (image.urls.url, text)
+            if row not in first or rank[source] < rank[first[row]]:
+                first[row] = source
+    return first
+
+
+def new_rows(
+    image: FoundImage,
+    first: Mapping[tuple[str, str], TextSource],
+    given: Collection[tuple[str, str]],
+) -> list[tuple[TextSource, str]]:
+    """The sources and texts that make pairs of an image; `given` are the pairs made before it, as
+    URL and text, of which a copy makes none."""
+    url = image.urls.url
+    return [
+        (source, text)
+        for source, text in image.texts
+        if url and first[url, text] is source and not (image.is_copy and (url, text) in given)
+    ]
 
 
 def pixels(value: object) -> int:
