@@ -233,7 +233,12 @@ class Ledger(msgspec.Struct, frozen=True):
         """Hold OUT for one command. Raises StorageError when another one does not let go."""
         path = self.root / "run" / "lock"
         with files.disk_errors():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError:  # a place like /proc, where nobody may make anything
+                raise StorageError(
+                    f"{self.root} cannot be made: choose another place with --out"
+                ) from None
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             deadline = time.monotonic() + LOCK_WAIT_S

@@ -172,3 +172,9 @@ def test_a_unit_cannot_write_outside_out(tmp_path: Path) -> None:
         for bad in ("../evil", "/etc/evil"):
             with pytest.raises(ValueError, match="not a path inside OUT"):
                 writer.path(bad)
+
+
+def test_a_place_where_nothing_can_be_made_is_one_sentence() -> None:
+    ledger = Ledger(Path("/proc/webpairs"))
+    with pytest.raises(StorageError, match="cannot be made: choose another place"), ledger.lock():
+        pass
