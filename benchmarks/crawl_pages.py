@@ -3,9 +3,8 @@ same site costs Scrapy as it comes.
 
 Without --pages-from the pages are made: 60 kB of HTML, 20 images with alt, 30 links. With it they
 are the real pages of a folder of WARC files, taken again and again if there are fewer, with links
-added so that they chain. CPU is that of
-the crawl alone; the server runs outside of what is measured. `cpu_ms` is milliseconds of CPU for
-each page.
+added so that they chain. CPU is that of the crawl alone; the server runs outside of what is
+measured. `cpu_ms` is milliseconds of CPU for each page.
 """
 
 import argparse

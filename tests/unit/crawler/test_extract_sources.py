@@ -342,3 +342,10 @@ def test_blocks_of_a_caption_are_set_apart() -> None:
         "<figure><img src=a><figcaption><p>One</p><p>T<b>w</b>o<br>three</p></figcaption></figure>"
     )
     assert rows(html) == [("a", "figcaption", "One Two three")]
+
+
+def test_what_links_and_cards_repeat_is_one_pair() -> None:
+    link = "<a href=/x.jpg>a red door</a>"
+    read = page(link + link + link, TextSource.ANCHOR)
+    assert [pair.text for pair in read.pairs] == ["a red door"]
+    assert (read.n_images, read.unpaired) == (3, {"repeated": 2})

@@ -385,3 +385,7 @@ def test_the_sites_used_longest_ago_make_room(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sites_module, "MAX_SITES", 3)
     monkeypatch.setattr(sites_module, "MAX_BYTES", 15_000)
     asyncio.run(use())
+
+
+def test_no_answer_is_used_for_more_than_a_day() -> None:
+    assert FAILURE_LIFE_S < LIFE_S <= 24 * 3600  # RFC 9309, section 2.4
