@@ -9,6 +9,7 @@ import logging
 import os
 import resource
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -103,6 +104,8 @@ class _Worker:
     def __init__(self, factory: Factory) -> None:
         self._factory = factory
         self._is_ready = self._is_closed = False
+        # Held where the process is exchanged: `close` must find the new one or prevent it.
+        self._exchange = threading.Lock()
 
     def start(self) -> None:
         context = get_context("spawn")
@@ -142,22 +145,27 @@ class _Worker:
             ) from None
 
     def _restart(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self._pipe.close()
-        if not self._is_closed:
-            self.start()
+        with self._exchange:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+            if not self._is_closed:
+                self.start()
 
     def close(self) -> None:
         """End the process; a thread that waits for its answer finds the pipe at its end."""
-        self._is_closed = True
-        self._process.kill()
-        self._process.join()
+        with self._exchange:
+            self._is_closed = True
+            self._process.kill()
+            self._process.join()
 
 
 def _serve(pipe: Connection) -> None:
     die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    # Signals to the whole group are the parent's business: a worker that died of one would make its
+    # image look like one that crashes decoders.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Before the factory is unpickled and imports: BLAS would reserve address space for each core.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

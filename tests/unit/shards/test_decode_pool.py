@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +15,7 @@ from decode_jobs import make_stillborn_job, make_unruly_job
 from hostile_web import picture
 from webpairs_core.errors import WebpairsError
 from webpairs_core.records import Outcome
-from webpairs_shards.decode_pool import DecodePool, Factory, image_job
+from webpairs_shards.decode_pool import DecodePool, Factory, _Worker, image_job
 from webpairs_shards.options import ImageSection
 from webpairs_shards.processed import Processed
 
@@ -76,6 +79,41 @@ def test_leaving_does_not_wait_for_a_hanging_decoder() -> None:
         processes = [worker._process for worker in pool._workers]
     assert not any(process.is_alive() for process in processes)
     assert time.monotonic() - began < 60  # the job sleeps for 600 s
+
+
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_group_is_not_an_image_that_crashes(way: signal.Signals) -> None:
+    async def signal_between(pool: DecodePool) -> list[Processed]:
+        first = await pool.run(b"one")
+        os.kill(first.width, way)
+        return [first, await pool.run(b"two")]
+
+    with DecodePool(make_unruly_job, 1) as pool:
+        found = asyncio.run(signal_between(pool))
+    assert outcomes(found) == ["ok", "ok"]
+    assert found[0].width == found[1].width
+
+
+def test_leaving_while_a_worker_is_exchanged_leaves_no_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker = _Worker(make_unruly_job)
+    worker.start()
+    is_starting = threading.Event()
+    start = _Worker.start
+
+    def slow_start(self: _Worker) -> None:
+        is_starting.set()
+        time.sleep(0.2)  # long enough for `close` to come in between, if it could
+        start(self)
+
+    monkeypatch.setattr(_Worker, "start", slow_start)
+    asking = threading.Thread(target=worker.ask, args=(b"abort", 60.0))
+    asking.start()
+    assert is_starting.wait(60)
+    worker.close()
+    asking.join()
+    assert not worker._process.is_alive()
 
 
 def test_results_do_not_depend_on_the_number_of_workers() -> None:
