@@ -28,13 +28,9 @@ def fetch_all(
     )
     section = msgspec.convert({"timeout_s": 5, "retries": 0, **fetch}, FetchSection)
 
-    async def one(fetcher: Fetcher, url: str) -> Fetched:
-        async with fetcher.fetch(url) as fetched:
-            return fetched
-
     async def all_of_them() -> list[Fetched]:
         async with Fetcher(crawl, section) as fetcher:
-            return await asyncio.gather(*(one(fetcher, url) for url in urls))
+            return await asyncio.gather(*(fetcher.fetch(url) for url in urls))
 
     return asyncio.run(all_of_them())
 

@@ -62,6 +62,8 @@ class Outcome(StrEnum):
 
     OK = "ok"
     BAD_URL = "bad_url"
+    HOST_DOWN = "host_down"
+    """Not asked: its host had failed too often in a row. A later run may ask (`fetch --retry`)."""
     DNS = "dns"
     CONNECT = "connect"
     TLS = "tls"

@@ -66,7 +66,12 @@ _OUTCOME_FIELDS = [
     _required("original_height", pa.int32()),
     _required("width", pa.int32()),
     _required("height", pa.int32()),
+    _required("is_animated", pa.bool_()),
     _required("fetch_ms", pa.int32()),
+    _required("dns_ms", pa.int32()),
+    _required("connect_ms", pa.int32()),
+    _required("first_byte_ms", pa.int32()),
+    _required("body_ms", pa.int32()),
     _required("attempts", pa.int16()),
     _required("image_optout", pa.list_(pa.string())),
     _required("rights_creator", pa.string()),
@@ -95,8 +100,9 @@ PAGES = _versioned(
 
 PAIRS = _versioned("pairs/2", _PAIR_FIELDS)
 CANDIDATES = _versioned("candidates/2", _PAIR_FIELDS + _FILTER_FIELDS)
-SAMPLES = _versioned("samples/2", _PAIR_FIELDS + _FILTER_FIELDS + _OUTCOME_FIELDS)
-"""One outcome row for each candidate; `tar`, `offset`, `length` (bytes) locate its image."""
+SAMPLES = _versioned("samples/3", _PAIR_FIELDS + _FILTER_FIELDS + _OUTCOME_FIELDS)
+"""One outcome row for each candidate; `tar`, `offset`, `length` (bytes) locate its image. The `_ms`
+are of the last attempt: `fetch_ms` is all of it, `dns_ms` to `body_ms` its last request."""
 REJECTS = _versioned(
     "rejects/1",
     [

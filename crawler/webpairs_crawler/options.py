@@ -108,15 +108,42 @@ class CrawlSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return f"{self.user_agent} (+{self.contact})" if self.contact else self.user_agent
 
 
+class HostBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the hosts of one pattern may be asked: content networks bear more than other hosts."""
+
+    match: Annotated[str, Meta(min_length=1)]
+    """Host names, with * for any characters: "*.staticflickr.com"."""
+    per_host: Count = 2
+    """Simultaneous requests to one such host."""
+    delay_s: Annotated[float, Meta(ge=0)] = 0.0
+
+
 class FetchSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How images are downloaded."""
 
     concurrency: Count = 64
+    """Images in hand at a time, downloads and decoding together."""
     per_host: Count = 2
+    """Simultaneous requests to one host name; the first request to a host is always alone."""
+    delay_s: Annotated[float, Meta(ge=0)] = 0.0
+    """Pause between two requests to one host, at least; a Crawl-delay may ask for more."""
+    hosts: tuple[HostBudget, ...] = ()
+    """Other budgets for some hosts; the first pattern that matches counts."""
+    max_per_s: Annotated[float, Meta(ge=0)] = 0.0
+    """Requests for images per second, to all hosts together; 0: no limit."""
     timeout_s: Seconds = 20.0
     """For one attempt with its redirects, to the last byte; waiting for a busy host not counted."""
+    connect_timeout_s: Seconds = 10.0
+    """For name, connection and TLS of one request."""
     max_bytes: Count = 20_000_000
     retries: Annotated[int, Meta(ge=0, le=10)] = 2
     """Repeats after what can heal: dns, connect, timeout, slow, protocol, http_5xx, 429."""
+    host_down_after: Count = 10
+    """Failures in a row after which a host is given up; when it cannot be connected to at all,
+    one image's attempts are enough. Its other rows get the outcome host_down at once."""
+    known: str = ""
+    """The OUT of a finished run: what its servers say has not changed since is taken from there."""
+    warn_below: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    """Warn, with the likeliest reason, when a smaller share of the images succeeds."""
     rows_per_part: Count = 1000
-    """Candidates in a part: the unit of resume."""
+    """Candidates in a part."""

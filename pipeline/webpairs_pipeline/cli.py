@@ -16,6 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from msgspec.structs import replace
+
 from webpairs_core import __version__
 from webpairs_core.errors import WebpairsError
 from webpairs_core.files import disk_errors
@@ -121,6 +123,12 @@ def _stage_command(parser: argparse.ArgumentParser, name: str) -> None:
         "--limit", type=_count, metavar="N", help="at most N of what enters this command"
     )
     parser.add_argument("--fresh", action="store_true", help="start over instead of going on")
+    if name == "fetch":
+        parser.add_argument(
+            "--retry",
+            metavar="OUTCOMES",
+            help="try images of a finished fetch again that had one of these: timeout,http_5xx",
+        )
     _output_flags(parser)
     parser.set_defaults(work=_stages, command=name)
 
@@ -152,7 +160,13 @@ def _count(text: str) -> int:
 def _stages(args: argparse.Namespace) -> dict[str, Any]:
     recipe = load_recipe(args.recipe, args.overrides)
     out: Path = args.out or Path("out") / recipe.name
-    run = Run(recipe=recipe, out=out.resolve(), workers=args.workers, limit=args.limit)
+    run = Run(
+        recipe=recipe,
+        out=out.resolve(),
+        workers=args.workers,
+        limit=args.limit,
+        retry=_retry(args),
+    )
     specs = [s for s in STAGES if args.command in (s.command, "run")]
     made: dict[str, Made] = {}
     with run.ledger.lock():
@@ -181,11 +195,17 @@ def _stages(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _retry(args: argparse.Namespace) -> frozenset[str]:
+    if not getattr(args, "retry", None):
+        return frozenset()
+    from webpairs_pipeline.fetch.rounds import outcomes_of
+
+    return outcomes_of(args.retry)
+
+
 def _one_stage(spec: StageSpec, run: Run, *, is_first: bool, args: argparse.Namespace) -> Made:
     # The limit bounds what enters the command, so it holds for its first stage.
-    limited = Run(
-        recipe=run.recipe, out=run.out, workers=run.workers, limit=run.limit if is_first else None
-    )
+    limited = run if is_first else replace(run, limit=None)
     made = run_stage(spec, limited)
     if not args.json:
         from webpairs_pipeline.report import info_lines

@@ -17,6 +17,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     out: Path
     workers: int
     """Processes that the stage may use; never changes what it makes."""
+    retry: frozenset[str] = frozenset()
+    """Outcomes of a finished fetch that are tried again."""
     limit: int | None = None
     """At most this many of the stage's inputs (pages, pairs, candidates, samples, steps)."""
 

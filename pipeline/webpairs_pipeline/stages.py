@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -28,6 +29,8 @@ class StageSpec(msgspec.Struct, frozen=True):
     module: str
     inputs: tuple[str, ...]
     sections: tuple[str, ...]
+    """Names of recipe sections, or `section.key` where only that key decides what is made: how
+    gently images are asked for may change in the middle of a fetch."""
     makes: str
     """What it makes, relative to OUT; {name} is the recipe's name."""
 
@@ -37,9 +40,21 @@ STAGES = (
     StageSpec(
         "filter", "filter", "filter_stage", ("crawl",), ("crawl", "filters"), "rejects/filter"
     ),
-    StageSpec("dedup", "filter", "dedup_stage", ("filter",), ("dedup", "fetch"), "candidates"),
     StageSpec(
-        "fetch", "fetch", "fetch_stage", ("dedup",), ("serve", "crawl", "fetch", "image"), "samples"
+        "dedup",
+        "filter",
+        "dedup_stage",
+        ("filter",),
+        ("dedup", "fetch.rows_per_part"),
+        "candidates",
+    ),
+    StageSpec(
+        "fetch",
+        "fetch",
+        "fetch.stage",
+        ("dedup",),
+        ("serve", "crawl", "fetch.max_bytes", "image"),
+        "samples",
     ),
     StageSpec("plan", "shard", "plan_stage", ("fetch",), ("seed", "dedup", "shards"), "plan"),
     StageSpec(
@@ -63,13 +78,18 @@ def fingerprint(spec: StageSpec, run: Run) -> str:
         {
             "version": __version__,
             "stage": spec.name,
-            "sections": {section: recipe[section] for section in spec.sections},
+            "sections": {section: _part_of(recipe, section) for section in spec.sections},
             "files": _named_files(spec, run),
             "crawled": input_facts(run.recipe.crawl) if spec.name == "crawl" else [],
             "inputs": {name: run.ledger.stage_digest(name) for name in spec.inputs},
             "limit": run.limit,
         }
     )
+
+
+def _part_of(recipe: dict[str, Any], section: str) -> Any:
+    name, _, key = section.partition(".")
+    return recipe[name][key] if key else recipe[name]
 
 
 def _named_files(spec: StageSpec, run: Run) -> dict[str, str]:
@@ -87,6 +107,10 @@ def _named_files(spec: StageSpec, run: Run) -> dict[str, str]:
 def run_stage(spec: StageSpec, run: Run) -> Made:
     """Do what is left to do of one stage. Call with the ledger's lock held."""
     stage = run.ledger.open_stage(spec.name, fingerprint(spec, run))
+    if run.retry and spec.name == "fetch":
+        from webpairs_pipeline.fetch import rounds
+
+        rounds.begin(stage, run.retry)
     done = stage.commit_of(DONE)
     if done is None:
         module = import_module(f"webpairs_pipeline.{spec.module}")

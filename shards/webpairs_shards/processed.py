@@ -32,6 +32,8 @@ class Processed(msgspec.Struct, frozen=True, kw_only=True):
     original_width: int = 0
     """Pixels as the file stores them, before EXIF orientation; 0 when the header was unreadable."""
     original_height: int = 0
+    is_animated: bool = False
+    """The file moves; what is stored is its first frame."""
     phash: int = 0
     """64 bits: `imagehash.phash` of the upright picture on white, row by row, first bit highest, so
     `f"{phash:016x}" == str(imagehash.phash(picture))`."""

@@ -9,6 +9,18 @@ import msgspec
 from webpairs_core.records import Outcome
 
 
+class Timing(msgspec.Struct, frozen=True):
+    """Where the time of one request went, in milliseconds; 0 where there was nothing to do, as for
+    the name and the connection when a connection was used again."""
+
+    dns_ms: int = 0
+    connect_ms: int = 0
+    """TCP and TLS, the name not."""
+    first_byte_ms: int = 0
+    """From the request's start on a ready connection to the end of the answer's headers."""
+    body_ms: int = 0
+
+
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one URL."""
 
@@ -28,10 +40,14 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     """What the server asked for by Retry-After."""
     fetch_ms: int = 0
     """Of the last attempt, redirects included, waiting for a free slot not."""
+    timing: Timing = Timing()
+    """Of the last request."""
     is_for_now: bool = False
     """Refused only because the site's robots.txt cannot be had at present."""
     attempts: int = 0
     """Requests for the URL; 0 when its robots.txt or its host had refused before."""
+    is_unchanged: bool = False
+    """The server says (304) that what is known of the URL still holds: ok, but without data."""
 
 
 class AddressRefused(OSError):
@@ -67,6 +83,8 @@ def outcome_of_error(error: Exception) -> Outcome:
     match error:
         case BodyRefused():
             return error.outcome
+        case aiohttp.ConnectionTimeoutError():
+            return Outcome.CONNECT
         case TimeoutError():
             return Outcome.TIMEOUT
         case aiohttp.ClientConnectorDNSError():
@@ -98,6 +116,16 @@ def outcome_of_status(status: int) -> Outcome:
     return (
         Outcome.PROTOCOL
     )  # a redirect without a target, 304 to a plain GET, a number out of range
+
+
+NO_CONNECTION = frozenset({Outcome.DNS, Outcome.CONNECT, Outcome.TLS})
+"""No request was sent: it is the host that failed, not one of its URLs."""
+
+
+def is_hosts_fault(fetched: Fetched) -> bool:
+    """Whether the answer, or the lack of one, says that the host is in trouble or wants to be left
+    alone: any other answer, a 404 too, shows a host at work."""
+    return can_heal(fetched) or fetched.outcome in NO_CONNECTION
 
 
 def can_heal(fetched: Fetched) -> bool:

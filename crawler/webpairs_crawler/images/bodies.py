@@ -13,6 +13,11 @@ from webpairs_shards.sniff import SNIFF_BYTES, sniff
 GRACE_S = 5.0
 MIN_BYTES_PER_S = 1024
 """After the grace, a body that came slower than this on average is given up (outcome slow)."""
+MAX_RATIO = 100
+"""How much longer than what was received a body may become without its Content-Encoding. Images are
+packed already: the drawings that gzip shrinks most, BMPs of one colour, are the only ones near."""
+_SMALL_BYTES = 2**20
+"""Below this no ratio is asked for."""
 
 
 async def read_image(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
@@ -86,11 +91,12 @@ def _decoded(body: bytes, coding: str, max_bytes: int) -> bytes:
     inflater = _inflater(body[:1], coding)
     if inflater is None:
         return body
+    most = min(max_bytes, max(_SMALL_BYTES, MAX_RATIO * len(body)))
     try:
-        data = inflater.decompress(body, max_bytes + 1)
+        data = inflater.decompress(body, most + 1)
     except zlib.error:
         raise BodyRefused(Outcome.PROTOCOL) from None
-    if len(data) > max_bytes:
+    if len(data) > most:
         raise BodyRefused(Outcome.TOO_LARGE)
     if not inflater.eof:
         raise BodyRefused(Outcome.PROTOCOL)

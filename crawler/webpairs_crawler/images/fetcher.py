@@ -1,73 +1,40 @@
-"""Download images: one aiohttp session, and exactly one outcome for each URL.
+"""Images over HTTP: exactly one outcome for each URL.
 
-Three limits nest, in this order: a slot of the host (by host name: aiohttp's own limit counts host
-and port), a place among all images in hand, the clock of the attempt. The clock starts when both
-are held, so waiting for a busy host never times out. The place is kept until the caller has used
-the bytes: slow decoding slows the downloads and never piles up bodies in memory.
-
-Addresses are checked where the socket is made: literal addresses, redirects and names that change
-their address pass the same check (aiohttp asks no resolver about literal addresses).
+What waits lies in a `Schedule`, which knows whom to ask next; a request is a short task that takes
+a slot of its host and a place among all images in hand. A redirect, or a failure that may heal,
+puts its errand back into the queue of its host, so nothing ever waits while it holds a place. The
+clock of an attempt runs during its requests only: waiting for a busy host never times out. The
+place is kept until the caller has used the bytes: slow decoding slows the downloads and never piles
+up bodies in memory.
 """
 
 import asyncio
-import socket
-import ssl
-import time
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from time import monotonic
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Self
+from weakref import WeakValueDictionary
 
-import aiohttp
 import msgspec
-from aiohttp import AddrInfoType
 from msgspec.structs import replace
-from yarl import URL
 
 from webpairs_core.records import Outcome
-from webpairs_crawler.images.answers import (
-    FAILURES,
-    AddressRefused,
-    Fetched,
-    can_heal,
-    outcome_of_error,
-    outcome_of_status,
-)
-from webpairs_crawler.images.bodies import read_image, read_start
-from webpairs_crawler.images.hosts import CRAWL_DELAY_CEILING_S, Host, Hosts
+from webpairs_crawler.images.answers import NO_CONNECTION, Fetched, can_heal, is_hosts_fault
+from webpairs_crawler.images.client import Client
+from webpairs_crawler.images.errand import Errand, Use, Wanted
+from webpairs_crawler.images.schedule import FIRST_PAUSE_S, Schedule
 from webpairs_crawler.options import CrawlSection, FetchSection
-from webpairs_crawler.optout.signals import forbids, signals_from_headers
 from webpairs_crawler.optout.site import SiteAnswer, Sites, Where
 from webpairs_crawler.web import urls
-from webpairs_crawler.web.guard import make_guard
-from webpairs_crawler.web.http import retry_after_s
 
 MAX_REDIRECTS = 5
 RETRY_AFTER_CEILING_S = 60.0
-"""A host that asks for a longer pause is not asked again in this run of the URL."""
-_FIRST_PAUSE_S = 0.5
-"""Before the first repeat; doubled before each further one."""
-_DNS_THREADS = 32
-_REDIRECTS = (301, 302, 303, 307, 308)
-_HEADER_CHARACTERS = 500
-
-
-class _Errand(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted of a URL."""
-
-    where: Where | None
-    """None: a file that says what may be fetched, which needs nobody's leave itself."""
-    method: Literal["GET", "HEAD"] = "GET"
-    max_bytes: int = 0
-    """Of the body; 0: the headers are enough."""
-
-    @property
-    def accept(self) -> str:
-        """The Accept header."""
-        if self.where == "image":
-            return "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8"
-        return "*/*"
+"""A host that asks for a longer pause is given up for this run."""
+CRAWL_DELAY_CEILING_S = 30.0
+"""What a host may ask for between two requests; more would mean some hundred images a day."""
+_NOBODY_THERE = NO_CONNECTION | {Outcome.TIMEOUT, Outcome.SLOW, Outcome.PROTOCOL}
+"""What may have kept a robots.txt away: the images of that origin would fail likewise."""
 
 
 class _Leave(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,37 +47,31 @@ class _Leave(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fetcher:
-    """`async with Fetcher(...) as fetcher: async with fetcher.fetch(url) as fetched: ...`."""
+    """`async with Fetcher(...) as fetcher: fetched = await fetcher.fetch(url)`.
 
-    def __init__(self, crawl: CrawlSection, fetch: FetchSection) -> None:
+    `add` is for streams of URLs: it returns at once, and `idle` waits for all of them. Leaving the
+    block abandons what still waits.
+    """
+
+    def __init__(
+        self, crawl: CrawlSection, fetch: FetchSection, client: Client | None = None
+    ) -> None:
         self._crawl = crawl
         self._fetch = fetch
-        self._guard = make_guard(crawl.private_networks)
-        self._hosts = Hosts(fetch.per_host)
+        self._client = client or Client(crawl, fetch)
+        self._schedule: Schedule[Errand] = Schedule(fetch)
         self._sites = Sites(self._site_file, crawl)
-        self._places = asyncio.Semaphore(fetch.concurrency)
+        self._site_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._n_running = self._n_asleep = 0
+        self._wake: asyncio.TimerHandle | None = None
+        self._change = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        # getaddrinfo blocks a thread: with the few default ones, dead names would hold up all.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_DNS_THREADS))
-        connector = aiohttp.TCPConnector(
-            limit=0,  # _places and _hosts limit
-            ssl=ssl.create_default_context(),  # one: making it parses all root certificates
-            resolver=aiohttp.ThreadedResolver(),
-            ttl_dns_cache=300,
-            socket_factory=self._make_socket,
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            headers={
-                "User-Agent": self._crawl.agent,
-                "Accept-Encoding": "identity",
-            },
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # bodies.py does it, with a cap
-            trust_env=False,  # behind a proxy the guard would see the proxy's address only
-        )
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._client)
+            self._group = await stack.enter_async_context(asyncio.TaskGroup())
+            self._tasks: set[asyncio.Task[None]] = set()
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
@@ -119,21 +80,53 @@ class Fetcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._session.close()
+        if self._wake is not None:
+            self._wake.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await self._stack.__aexit__(kind, error, trace)
 
-    @asynccontextmanager
-    async def fetch(self, url: str) -> AsyncIterator[Fetched]:
-        """Download one image; inside the block its place among `concurrency` is held.
+    @property
+    def n_open(self) -> int:
+        """URLs that have no outcome yet."""
+        return self._schedule.n_waiting + self._n_running
 
-        Never raises for what the web does: see `Fetched.outcome`.
+    @property
+    def n_hosts(self) -> int:
+        """Hosts with something to do or a pause to keep."""
+        return self._schedule.n_hosts
+
+    async def fetch(self, url: str) -> Fetched:
+        """Download one image. Never raises for what the web does: see `Fetched.outcome`."""
+        return await self._result_of(url, Wanted(where="image", max_bytes=self._fetch.max_bytes))
+
+    def add(self, url: str, use: Use, etag: str = "", last_modified: str = "") -> None:
+        """Download one image and hand the result to `use`, whose errors end the whole fetch.
+
+        With `etag` or `last_modified`, what has not changed since is ok without data.
         """
-        errand = _Errand(where="image", max_bytes=self._fetch.max_bytes)
-        async with AsyncExitStack() as hand:
-            clean = urls.canonical(url)
-            if clean is None:
-                yield Fetched(outcome=Outcome.BAD_URL, final_url=url)
-            else:
-                yield await self._retried(clean, hand, errand)
+        wanted = Wanted(
+            where="image",
+            max_bytes=self._fetch.max_bytes,
+            etag=etag,
+            last_modified=last_modified,
+        )
+        clean = urls.canonical(url)
+        if clean is None:
+            refused = Fetched(outcome=Outcome.BAD_URL, final_url=url)
+            self._start(self._finish(Errand(start=url, wanted=wanted, use=use), refused))
+        else:
+            self._enqueue(Errand(start=clean, wanted=wanted, use=use))
+
+    async def below(self, n: int) -> None:
+        """Wait until fewer than `n` URLs are without an outcome."""
+        while self.n_open >= n:
+            self._change.clear()
+            await self._change.wait()
+
+    async def idle(self) -> None:
+        """Wait until every URL has its outcome."""
+        await self.below(1)
 
     async def ask(self, url: str, where: Where) -> Fetched:
         """What a URL answers now, without its body: outcome, status, opt-out signals.
@@ -141,123 +134,140 @@ class Fetcher:
         HEAD first; GET, whose body is left unread, where HEAD gets no good answer: too many
         servers do not know it. Never raises for what the web does.
         """
+        answer = await self._result_of(url, Wanted(where=where, method="HEAD"))
+        if not answer.attempts or answer.outcome in (Outcome.OK, Outcome.OPTED_OUT):
+            return answer
+        return await self._result_of(url, Wanted(where=where))
+
+    async def _result_of(self, url: str, wanted: Wanted) -> Fetched:
         clean = urls.canonical(url)
         if clean is None:
             return Fetched(outcome=Outcome.BAD_URL, final_url=url)
-        async with AsyncExitStack() as hand:
-            answer = await self._attempt(clean, hand, _Errand(where=where, method="HEAD"))
-        if not answer.attempts or answer.outcome in (Outcome.OK, Outcome.OPTED_OUT):
-            return answer
-        async with AsyncExitStack() as hand:
-            return await self._retried(clean, hand, _Errand(where=where))
+        errand = Errand(start=clean, wanted=wanted, use=None)
+        errand.result = asyncio.get_running_loop().create_future()
+        self._enqueue(errand)
+        return await errand.result
 
-    async def _site_file(self, url: str, max_bytes: int) -> SiteAnswer | Outcome:
-        """A site's robots.txt or another file of that kind, for `Sites`."""
-        async with AsyncExitStack() as hand:
-            got = await self._retried(url, hand, _Errand(where=None, max_bytes=max_bytes))
-        match got.outcome:
-            case Outcome.OK | Outcome.HTTP_4XX | Outcome.HTTP_5XX:
-                return SiteAnswer(got.http_status, got.data)
-            case Outcome.TOO_MANY_REDIRECTS | Outcome.BAD_URL:
-                return got.outcome
-            case _ if urls.origin_of(got.final_url) == urls.origin_of(url):
-                return got.outcome  # the images would fail likewise: say how, not "robots"
-            case _:
-                return Outcome.ROBOTS
+    def _enqueue(self, errand: Errand) -> None:
+        if self._schedule.is_down(errand.origin):
+            self._start(self._finish(errand, _host_down(errand)))
+            return
+        self._schedule.add(errand.host, errand)
+        self._dispatch()
 
-    async def _retried(self, url: str, hand: AsyncExitStack, errand: _Errand) -> Fetched:
-        pause_s = _FIRST_PAUSE_S
-        for repeats_left in range(self._fetch.retries, -1, -1):
-            fetched = await self._attempt(url, hand, errand)
-            attempts = self._fetch.retries - repeats_left + (1 if fetched.attempts else 0)
-            fetched = replace(fetched, attempts=attempts)
-            is_over = not fetched.attempts or fetched.wait_s > RETRY_AFTER_CEILING_S
-            if not repeats_left or is_over or not can_heal(fetched):
+    def _dispatch(self) -> None:
+        """Start all that may start now, and see to it that this is called when more may."""
+        now = monotonic()
+        while self._has_place:
+            errand = self._schedule.take(now)
+            if errand is None:
                 break
-            await hand.aclose()
-            await asyncio.sleep(max(pause_s, fetched.wait_s))
-            pause_s *= 2
-        return fetched
+            self._start(self._step(errand, errand.host))
+        wake_at = self._schedule.wake_at() if self._has_place else float("inf")
+        if self._wake is not None:
+            if self._wake.when() == wake_at:
+                return
+            self._wake.cancel()
+            self._wake = None
+        if wake_at < float("inf"):
+            # Loops count in monotonic seconds, as the schedule does.
+            self._wake = asyncio.get_running_loop().call_at(wake_at, self._woken)
 
-    async def _attempt(self, url: str, hand: AsyncExitStack, errand: _Errand) -> Fetched:
-        """Ask once and follow redirects. `hand` holds a place when this returns, if it asked."""
-        used_s = 0.0
-        signals: set[str] = set()
-        for hop in range(MAX_REDIRECTS + 1):
-            leave = await self._leave(url, errand.where)
-            signals.update(leave.signals)
-            if leave.refused is not None:
-                return Fetched(
-                    outcome=leave.refused,
-                    is_for_now=leave.is_for_now,
-                    final_url=url,
-                    optout=tuple(sorted(signals)),
-                    attempts=min(hop, 1),
-                )
-            host = self._hosts.of(url)
-            async with host.slots:
-                await host.turn(leave.delay_s)
-                await hand.enter_async_context(self._places)
-                began = time.monotonic()
-                try:
-                    async with asyncio.timeout(max(0.0, self._fetch.timeout_s - used_s)):
-                        answer = await self._ask(url, host, errand)
-                except FAILURES as error:
-                    answer = Fetched(outcome=outcome_of_error(error))
-                used_s += time.monotonic() - began
-            if isinstance(answer, Fetched):
-                ms = round(used_s * 1000)
-                seen = tuple(sorted({*signals, *answer.optout}))
-                return replace(answer, final_url=url, fetch_ms=ms, attempts=1, optout=seen)
-            url = answer
-            await hand.aclose()
-        return Fetched(outcome=Outcome.TOO_MANY_REDIRECTS, final_url=url, attempts=1)
+    @property
+    def _has_place(self) -> bool:
+        return self._n_running - self._n_asleep < self._fetch.concurrency
 
-    async def _ask(self, url: str, host: Host, errand: _Errand) -> Fetched | str:
-        """One request: what came of it, or the URL that it redirects to."""
-        async with self._session.request(
-            errand.method,
-            URL(url, encoded=True),
-            allow_redirects=False,
-            headers={"Accept": errand.accept},
-        ) as response:
-            headers = response.headers
-            location = headers.get("Location")
-            if response.status in _REDIRECTS and location is not None:
-                target = urls.join(url, _readable(location))
-                return target or Fetched(outcome=Outcome.BAD_URL, http_status=response.status)
-            wait_s = retry_after_s(headers.get("Retry-After"))
-            if response.status in (429, 503):
-                host.pause(min(wait_s, RETRY_AFTER_CEILING_S))
-            fetched = Fetched(
-                outcome=outcome_of_status(response.status),
-                http_status=response.status,
-                content_type=_readable(headers.get("Content-Type", "")),
-                etag=_readable(headers.get("ETag", "")),
-                last_modified=_readable(headers.get("Last-Modified", "")),
-                wait_s=wait_s,
-            )
-            if fetched.outcome is not Outcome.OK:
-                return fetched
-            return await self._read(response, fetched, errand)
+    def _woken(self) -> None:
+        self._wake = None
+        self._dispatch()
 
-    async def _read(
-        self, response: aiohttp.ClientResponse, fetched: Fetched, errand: _Errand
-    ) -> Fetched:
-        """What a good answer says, with as much of its body as is wanted."""
-        if errand.where is None:
-            return replace(fetched, data=await read_start(response, errand.max_bytes))
-        agent = self._crawl.agent
-        signals = signals_from_headers(response.headers.items(), errand.where, agent)
-        fetched = replace(fetched, optout=signals)
-        if forbids(signals, self._crawl.optout):
-            return replace(fetched, outcome=Outcome.OPTED_OUT)
-        if not errand.max_bytes:
-            return fetched
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._n_running += 1
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._n_running -= 1
+        self._change.set()
+        if not task.cancelled() and task.exception() is None:
+            self._dispatch()
+
+    async def _step(self, errand: Errand, host: str) -> None:
+        """One request of an errand: it ends, or goes back to wait."""
         try:
-            return replace(fetched, data=await read_image(response, errand.max_bytes))
-        except FAILURES as error:
-            return replace(fetched, outcome=outcome_of_error(error))
+            answer = await self._ask(errand)
+            is_last = self._is_last(errand, host, answer)
+        finally:
+            self._schedule.release(host, monotonic())
+        if isinstance(answer, str):
+            errand.follow(answer)
+            self._enqueue(errand)
+        elif is_last:
+            await self._finish(errand, answer)
+        else:
+            errand.start_over()
+            self._enqueue(errand)
+
+    async def _ask(self, errand: Errand) -> Fetched | str:
+        """Ask for the errand's URL, if its site lets us: the result, or where it redirects to."""
+        leave = await self._leave(errand.url, errand.wanted.where)
+        errand.signals |= frozenset(leave.signals)
+        if leave.refused is not None:
+            if leave.is_for_now and leave.refused in _NOBODY_THERE:
+                self._give_up_origin_of(errand)
+            return Fetched(outcome=leave.refused, is_for_now=leave.is_for_now)
+        self._schedule.slow_down(errand.host, leave.delay_s, monotonic())
+        return await self._request(errand)
+
+    async def _request(self, errand: Errand) -> Fetched | str:
+        if not errand.n_hops:
+            errand.n_attempts += 1
+        left_s = self._fetch.timeout_s - errand.used_s
+        began = monotonic()
+        answer = await self._client.ask(errand.url, errand.wanted, left_s)
+        errand.used_s += monotonic() - began
+        if isinstance(answer, str) and errand.n_hops == MAX_REDIRECTS:
+            return Fetched(outcome=Outcome.TOO_MANY_REDIRECTS)
+        return answer
+
+    def _is_last(self, errand: Errand, host: str, answer: Fetched | str) -> bool:
+        """Note what an answer says of its host; say whether it is the errand's result."""
+        if isinstance(answer, str) or not is_hosts_fault(answer):
+            self._schedule.succeeded(host)
+            return True
+        if answer.is_for_now:  # nobody was asked
+            return True
+        wait_s = min(answer.wait_s, RETRY_AFTER_CEILING_S)
+        n_failed = self._schedule.failed(host, monotonic(), wait_s)
+        may_fail = self._fetch.host_down_after
+        if answer.outcome in NO_CONNECTION:
+            may_fail = min(may_fail, self._fetch.retries + 1)
+        if n_failed >= may_fail or answer.wait_s > RETRY_AFTER_CEILING_S:
+            self._give_up_origin_of(errand)
+            return True
+        return errand.n_attempts > self._fetch.retries or not can_heal(answer)
+
+    def _give_up_origin_of(self, errand: Errand) -> None:
+        """Ask the errand's origin no more: all that waits for it has the outcome host_down now."""
+        origin = errand.origin
+        gone = self._schedule.give_up(errand.host, origin, lambda other: other.origin == origin)
+        for each in gone:
+            self._start(self._finish(each, _host_down(each)))
+
+    async def _finish(self, errand: Errand, answer: Fetched) -> None:
+        fetched = replace(
+            answer,
+            final_url=errand.url,
+            fetch_ms=round(errand.used_s * 1000),
+            attempts=errand.n_attempts,
+            optout=tuple(sorted({*errand.signals, *answer.optout})),
+        )
+        if errand.use is not None:
+            await errand.use(fetched)
+        if errand.result is not None and not errand.result.done():
+            errand.result.set_result(fetched)
 
     async def _leave(self, url: str, where: Where | None) -> _Leave:
         """What the URL's site says before it is asked for."""
@@ -274,14 +284,50 @@ class Fetcher:
             delay_s=max(delay_s, self._crawl.delay_s) if where == "page" else delay_s,
         )
 
-    def _make_socket(self, address: AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, peer = address
-        if not self._guard.permits(str(peer[0])):
-            raise AddressRefused(f"{peer[0]} is not a public address")
-        return socket.socket(family, kind, protocol)
+    async def _site_file(self, url: str, max_bytes: int) -> SiteAnswer | Outcome:
+        """A site's robots.txt or another file of that kind, for `Sites`.
+
+        In the slot of the image that needs it: one such file of a host at a time.
+        """
+        host = urls.host_of(url)
+        lock = self._site_locks.setdefault(host, asyncio.Lock())
+        errand = Errand(start=url, wanted=Wanted(where=None, max_bytes=max_bytes), use=None)
+        async with lock:
+            got = await self._all_of(errand)
+        match got.outcome:
+            case Outcome.OK | Outcome.HTTP_4XX | Outcome.HTTP_5XX:
+                return SiteAnswer(got.http_status, got.data)
+            case Outcome.TOO_MANY_REDIRECTS | Outcome.BAD_URL:
+                return got.outcome
+            case _ if errand.origin == urls.origin_of(url):
+                return got.outcome  # the images would fail likewise: say how, not "robots"
+            case _:
+                return Outcome.ROBOTS
+
+    async def _all_of(self, errand: Errand) -> Fetched:
+        """An errand to its end, redirects and repeats included, without any queue."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            answer = await self._request(errand)
+            if isinstance(answer, str):
+                errand.follow(answer)
+                continue
+            is_sent_away = answer.wait_s > RETRY_AFTER_CEILING_S
+            if errand.n_attempts > self._fetch.retries or is_sent_away or not can_heal(answer):
+                return answer
+            errand.start_over()
+            await self._sleep(max(pause_s, answer.wait_s))
+            pause_s *= 2
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait without a place among `concurrency`."""
+        self._n_asleep += 1
+        self._dispatch()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._n_asleep -= 1
 
 
-def _readable(value: str) -> str:
-    """A header as text that can be stored: bytes outside UTF-8 replaced, cut at a sane length."""
-    text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return text[:_HEADER_CHARACTERS]
+def _host_down(errand: Errand) -> Fetched:
+    return Fetched(outcome=Outcome.HOST_DOWN, final_url=errand.url)

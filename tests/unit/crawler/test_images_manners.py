@@ -163,7 +163,9 @@ class TestRobots:
         with HostileWeb({"/robots.txt": hang_up, "/x": answer(JPEG)}) as web:
             got = fetch_all([web.url(f"/x?{i}") for i in range(20)])
             assert set(web.paths) == {"/robots.txt"}
-        assert {each.outcome for each in got} == {Outcome.PROTOCOL}
+        # The one that was to be asked says how it failed, the others that they were not asked.
+        assert sorted(each.outcome for each in got) == [Outcome.HOST_DOWN] * 19 + [Outcome.PROTOCOL]
+        assert {each.attempts for each in got} == {0}
 
 
 class TestLimits:
@@ -212,18 +214,19 @@ class TestLimits:
     def test_the_place_is_held_until_the_caller_has_used_the_bytes(self) -> None:
         in_hand = most = 0
 
-        async def use(fetcher: Fetcher, url: str) -> None:
+        async def use(_: Fetched) -> None:
             nonlocal in_hand, most
-            async with fetcher.fetch(url):
-                in_hand += 1
-                most = max(most, in_hand)
-                await asyncio.sleep(0.05)
-                in_hand -= 1
+            in_hand += 1
+            most = max(most, in_hand)
+            await asyncio.sleep(0.05)
+            in_hand -= 1
 
         async def all_of_them(urls: list[str]) -> None:
             crawl = CrawlSection(private_networks=LOOPBACK)
             async with Fetcher(crawl, FetchSection(concurrency=3, per_host=50)) as fetcher:
-                await asyncio.gather(*(use(fetcher, url) for url in urls))
+                for url in urls:
+                    fetcher.add(url, use)
+                await fetcher.idle()
 
         with HostileWeb({f"/{i}": answer(JPEG) for i in range(12)}) as web:
             asyncio.run(all_of_them([web.url(f"/{i}") for i in range(12)]))

@@ -10,7 +10,7 @@ import pytest
 
 from hostile_web import Answer, HostileWeb, Request, answer, picture, redirect
 from webpairs_core.records import Outcome
-from webpairs_crawler.images import hosts
+from webpairs_crawler.images import fetcher as fetcher_module
 from webpairs_crawler.images.answers import Fetched
 from webpairs_crawler.images.fetcher import Fetcher
 from webpairs_crawler.images.recheck import Checked, Verdict, gravest, recheck
@@ -27,13 +27,9 @@ def sections(**crawl: Any) -> tuple[CrawlSection, FetchSection]:
 
 
 def fetch_all(*urls: str, **crawl: Any) -> list[Fetched]:
-    async def one(fetcher: Fetcher, url: str) -> Fetched:
-        async with fetcher.fetch(url) as fetched:
-            return fetched
-
     async def all_of_them() -> list[Fetched]:
         async with Fetcher(*sections(**crawl)) as fetcher:
-            return await asyncio.gather(*(one(fetcher, url) for url in urls))
+            return await asyncio.gather(*(fetcher.fetch(url) for url in urls))
 
     return asyncio.run(all_of_them())
 
@@ -122,8 +118,7 @@ class TestCrawlDelay:
             async def one_by_one() -> None:
                 async with Fetcher(*sections()) as fetcher:
                     for url in urls:
-                        async with fetcher.fetch(url) as got:
-                            assert got.outcome is Outcome.OK
+                        assert (await fetcher.fetch(url)).outcome is Outcome.OK
 
             if in_turn:
                 asyncio.run(one_by_one())
@@ -139,8 +134,8 @@ class TestCrawlDelay:
         assert min(gaps) >= 0.25  # what is asked for, less what loopback and timers are off by
 
     def test_it_has_a_ceiling(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert hosts.CRAWL_DELAY_CEILING_S == 30
-        monkeypatch.setattr("webpairs_crawler.images.fetcher.CRAWL_DELAY_CEILING_S", 0.01)
+        assert fetcher_module.CRAWL_DELAY_CEILING_S == 30
+        monkeypatch.setattr(fetcher_module, "CRAWL_DELAY_CEILING_S", 0.01)
         assert len(self.times("86400", 3)) == 3
 
 

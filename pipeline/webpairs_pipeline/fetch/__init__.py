@@ -1,0 +1,1 @@
+"""Candidates → samples: each image downloaded, decoded, encoded; one outcome for each."""

@@ -1,0 +1,94 @@
+"""A finished part: its journal becomes a tar of pictures and a Parquet part of outcomes."""
+
+import tarfile
+from collections import Counter
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from webpairs_core import files
+from webpairs_core.funnel import Funnel
+from webpairs_core.ledger import Stage
+from webpairs_core.records import Outcome
+from webpairs_core.schema import CANDIDATES, SAMPLES, write_part
+from webpairs_pipeline.fetch.journal import Row
+from webpairs_pipeline.fetch.sources import Source
+
+_TAR_HEADER_BYTES = 512
+"""ustar, short names: one header block before each member's bytes (POSIX.1-2017 pax, ustar)."""
+
+
+def commit_part(stage: Stage, source: Source, made: list[tuple[Row, bytes]], ending: str) -> None:
+    """Commit a source: `made` has a row and a picture for each of its rows, in their order."""
+    name, table = source.unit, source.table()
+    tar_name, part_name = f"samples/{name}.tar", f"samples/{name}.parquet"
+    names = [f"{key.hex()}.{ending}" for key in table["key"].to_pylist()]
+    rows = [row for row, _ in made]
+    with files.disk_errors(), stage.unit(name) as unit:
+        offsets = _write_tar(unit.path(tar_name), names, [picture for _, picture in made])
+        lengths = [len(picture) for _, picture in made]
+        tars = [tar_name if at else "" for at in offsets]
+        samples = _with_outcomes(table, rows, {"tar": tars, "offset": offsets, "length": lengths})
+        unit.rows(part_name, write_part(unit.path(part_name), [samples], SAMPLES))
+        counts = Counter(str(row.processed.outcome) for row in rows)
+        kept = counts.pop(str(Outcome.OK), 0)
+        unit.rows(tar_name, kept)
+        unit.commit(
+            Funnel("fetch", "candidates", len(rows), kept, dict(counts)),
+            info={"bytes": sum(row.n_bytes for row in rows), "replaced": source.replaced},
+        )
+
+
+def _write_tar(path: Path, names: list[str], pictures: list[bytes]) -> list[int]:
+    """Write the pictures in candidate order; return where the bytes of each begin, 0 for none."""
+    offsets = []
+    with (
+        path.open("wb") as file,
+        tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for name, picture in zip(names, pictures, strict=True):
+            if not picture:
+                offsets.append(0)
+                continue
+            member = tarfile.TarInfo(name)
+            member.size = len(picture)
+            member.mtime = 0
+            offsets.append(tar.offset + _TAR_HEADER_BYTES)
+            tar.addfile(member, BytesIO(picture))
+    return offsets
+
+
+def _with_outcomes(table: pa.Table, rows: list[Row], places: dict[str, list[Any]]) -> pa.Table:
+    """The candidates with the outcome columns of SAMPLES."""
+    columns: dict[str, list[Any]] = {
+        "outcome": [str(row.processed.outcome) for row in rows],
+        "http_status": [row.fetched.http_status for row in rows],
+        "final_url": [row.fetched.final_url for row in rows],
+        "content_type": [row.fetched.content_type for row in rows],
+        "bytes": [row.n_bytes for row in rows],
+        "etag": [row.fetched.etag for row in rows],
+        "last_modified": [row.fetched.last_modified for row in rows],
+        "sha256": [row.sha256 for row in rows],
+        "phash": [row.processed.phash for row in rows],
+        "original_width": [row.processed.original_width for row in rows],
+        "original_height": [row.processed.original_height for row in rows],
+        "width": [row.processed.width for row in rows],
+        "height": [row.processed.height for row in rows],
+        "is_animated": [row.processed.is_animated for row in rows],
+        "fetch_ms": [row.fetched.fetch_ms for row in rows],
+        "dns_ms": [row.fetched.timing.dns_ms for row in rows],
+        "connect_ms": [row.fetched.timing.connect_ms for row in rows],
+        "first_byte_ms": [row.fetched.timing.first_byte_ms for row in rows],
+        "body_ms": [row.fetched.timing.body_ms for row in rows],
+        "attempts": [row.fetched.attempts for row in rows],
+        "image_optout": [list(row.fetched.optout) for row in rows],
+        "rights_creator": [row.processed.rights.creator for row in rows],
+        "rights_copyright": [row.processed.rights.copyright for row in rows],
+        "rights_license": [row.processed.rights.license for row in rows],
+        **places,
+    }
+    arrays = [table[name] for name in CANDIDATES.names]
+    arrays += [pa.array(values, SAMPLES.field(name).type) for name, values in columns.items()]
+    return pa.Table.from_arrays(arrays, schema=SAMPLES)

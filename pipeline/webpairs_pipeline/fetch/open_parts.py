@@ -1,0 +1,135 @@
+"""The parts whose rows are being fetched: opened as there is room, committed as they are done."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from webpairs_core.ledger import Stage
+from webpairs_core.records import Outcome
+from webpairs_crawler.images.answers import Fetched
+from webpairs_crawler.images.fetcher import Fetcher
+from webpairs_crawler.optout.signals import forbids
+from webpairs_pipeline.fetch.commit import commit_part
+from webpairs_pipeline.fetch.journal import Journal, Row
+from webpairs_pipeline.fetch.progress import FetchProgress
+from webpairs_pipeline.fetch.sources import Line, Source
+from webpairs_pipeline.run import Run
+from webpairs_shards.decode_pool import DecodePool
+from webpairs_shards.processed import Processed
+
+WINDOW_ROWS = 32_768
+"""About so many rows wait for their hosts at once: enough to meet many hosts, at half a kB each."""
+MAX_OPEN_PARTS = 1_024
+"""Each has its journal open."""
+SYNC_ROWS, SYNC_S = 200, 5.0
+"""What a power cut may cost at most; a killed process loses what was in flight only."""
+
+
+class _Part(NamedTuple):
+    """A source whose rows are being fetched."""
+
+    source: Source
+    journal: Journal
+
+
+class OpenParts:
+    """`await OpenParts(...).fetch(sources)`."""
+
+    def __init__(
+        self, run: Run, stage: Stage, fetcher: Fetcher, pool: DecodePool, progress: FetchProgress
+    ) -> None:
+        self._run = run
+        self._stage = stage
+        self._fetcher = fetcher
+        self._pool = pool
+        self._progress = progress
+        self._n_open = 0
+        self._is_done = asyncio.Event()
+        """Set when a part is committed."""
+        self._unsynced: set[Journal] = set()
+        self._n_unsynced = 0
+        self._is_sync_due = asyncio.Event()
+
+    async def fetch(self, sources: Sequence[Source]) -> None:
+        """Fetch and commit all of them. Raises StorageError and PartCorrupt."""
+        self._line = Line(sources)
+        async with asyncio.TaskGroup() as group:
+            syncing = group.create_task(self._sync_now_and_then())
+            while not self._line.is_empty:
+                await self._fetcher.below(WINDOW_ROWS)
+                source = self._line.next() if self._n_open < MAX_OPEN_PARTS else None
+                if source is None:
+                    self._is_done.clear()
+                    await self._is_done.wait()
+                else:
+                    await self._open(source)
+            await self._fetcher.idle()
+            syncing.cancel()
+
+    async def _open(self, source: Source) -> None:
+        journal = Journal(self._stage.work / f"{source.unit}.journal")
+        part = _Part(source, journal)
+        self._n_open += 1
+        self._progress.resume(len(journal.done))
+        for place, url in enumerate(source.table()["url"].to_pylist()):
+            if place not in journal.done:
+                self._fetcher.add(url, partial(self._use, part, place))
+        await self._commit_if_done(part)
+
+    async def _use(self, part: _Part, place: int, fetched: Fetched) -> None:
+        """What becomes of one download: decoded, judged, written down."""
+        processed = Processed(outcome=fetched.outcome)
+        if fetched.outcome is Outcome.OK:
+            processed = await self._pool.run(fetched.data)
+            signals = {*fetched.optout, *processed.rights.signals}
+            fetched = replace(fetched, optout=tuple(sorted(signals)))
+            if forbids(fetched.optout, self._run.recipe.crawl.optout):
+                processed = Processed(outcome=Outcome.OPTED_OUT, rights=processed.rights)
+        data = fetched.data
+        row = Row(
+            place=place,
+            fetched=replace(fetched, data=b""),
+            processed=replace(processed, data=b""),
+            n_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest() if data else "",
+        )
+        part.journal.append(row, processed.data)
+        self._note_unsynced(part.journal)
+        self._progress.add(processed.outcome, len(data))
+        await self._commit_if_done(part)
+
+    async def _commit_if_done(self, part: _Part) -> None:
+        if len(part.journal.done) < part.source.n_rows:
+            return
+        await asyncio.to_thread(self._commit, part)
+        self._unsynced.discard(part.journal)
+        self._line.done(part.source)
+        self._n_open -= 1
+        self._is_done.set()
+
+    def _commit(self, part: _Part) -> None:
+        records = part.journal.records()
+        made = [records[place] for place in range(part.source.n_rows)]
+        ending = self._run.recipe.image.format
+        commit_part(self._stage, part.source, made, ending)
+        part.journal.remove()
+
+    def _note_unsynced(self, journal: Journal) -> None:
+        self._unsynced.add(journal)
+        self._n_unsynced += 1
+        if self._n_unsynced >= SYNC_ROWS:
+            self._is_sync_due.set()
+
+    async def _sync_now_and_then(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_sync_due.wait(), SYNC_S)
+            self._is_sync_due.clear()
+            journals, self._unsynced, self._n_unsynced = self._unsynced, set(), 0
+            for journal in journals:
+                await asyncio.to_thread(journal.sync)

@@ -1,0 +1,81 @@
+"""Candidates → samples: each one downloaded, decoded, resized, encoded; one outcome for each.
+
+A unit is a part of candidates. Rows of many open parts wait for their hosts at once, so neither a
+slow host nor the end of a part ever idles the rest. What becomes of a row goes into the journal of
+its part; when all rows have theirs, the part is committed, in candidate order.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from webpairs_core.errors import NothingLeft, first_of
+from webpairs_core.funnel import Funnel
+from webpairs_core.ledger import Stage
+from webpairs_core.process import raise_limit_of_open_files
+from webpairs_core.schema import CANDIDATES
+from webpairs_crawler.images.fetcher import Fetcher
+from webpairs_pipeline.fetch import rounds
+from webpairs_pipeline.fetch.open_parts import OpenParts
+from webpairs_pipeline.fetch.progress import FetchProgress
+from webpairs_pipeline.fetch.sources import Source, of_candidates
+from webpairs_pipeline.fetch.timings import timings
+from webpairs_pipeline.input_parts import input_parts
+from webpairs_pipeline.run import Made, Run
+from webpairs_pipeline.serve import serving
+from webpairs_shards.decode_pool import DecodePool, image_job
+
+
+def run(run: Run, stage: Stage) -> Made:
+    """Fetch all parts that are not committed. Raises NothingLeft when no image at all was had."""
+    sources = _sources(run, stage)
+    began = time.monotonic()
+    if sources:
+        raise_limit_of_open_files()
+        workers = min(run.workers, sum(source.n_rows for source in sources))
+        with (
+            serving(run.recipe.serve, run.out),
+            DecodePool(image_job(run.recipe.image), workers) as pool,
+        ):
+            try:
+                asyncio.run(_fetch_all(run, stage, sources, pool))
+            except BaseExceptionGroup as group:
+                raise first_of(group) from None
+    total = rounds.total(stage)
+    if not total.funnel.kept:
+        raise NothingLeft(
+            f"none of {total.funnel.rows_in:,} images could be used ({_reasons(total.funnel)}): "
+            "look at the outcomes above and at the [fetch] and [image] sections of the recipe"
+        )
+    seconds = time.monotonic() - began
+    n_fetched = sum(source.n_rows for source in sources)
+    info: dict[str, Any] = {
+        "bytes": total.n_bytes,
+        "candidates_per_s": round(n_fetched / seconds, 1) if sources else 0.0,
+        "timings": timings([run.out / path for path in total.parts]),
+        "rounds": total.n_rounds,
+    }
+    return Made(path=run.out / "samples", funnels=(total.funnel,), info=info)
+
+
+def _sources(run: Run, stage: Stage) -> list[Source]:
+    """The units that are not committed: all of the first round, before any of a later one."""
+    parts = input_parts(run, "dedup", "candidates/", CANDIDATES)
+    todo = [part for part in parts if not stage.is_done(part.unit)]
+    if todo:
+        return [of_candidates(part.path, part.n_rows) for part in todo]
+    return rounds.sources_left(run.out, stage)
+
+
+async def _fetch_all(run: Run, stage: Stage, sources: Sequence[Source], pool: DecodePool) -> None:
+    section = run.recipe.fetch
+    total = sum(source.n_rows for source in sources)
+    async with Fetcher(run.recipe.crawl, section) as fetcher:
+        with FetchProgress(total, section.warn_below, lambda: fetcher.n_hosts) as progress:
+            parts = OpenParts(run, stage, fetcher, pool, progress)
+            await parts.fetch(sources)
+
+
+def _reasons(funnel: Funnel) -> str:
+    return ", ".join(f"{reason} {n:,}" for reason, n in funnel.rejected.items()) or "no candidates"
