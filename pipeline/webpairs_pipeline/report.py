@@ -48,6 +48,13 @@ def info_lines(stage: str, info: dict[str, Any]) -> list[str]:
             f"chance {result['chance']:.2%}, {result['n']:,} images, "
             f"{result['n_classes']:,} classes"
         )
+    lines += [
+        f"{outcome}: {phases['n']:,} asked; ms at 50, 95, 99 %: "
+        + ", ".join(
+            f"{name} {_percentiles(found)}" for name, found in phases.items() if name != "n"
+        )
+        for outcome, phases in info.get("timings", {}).items()
+    ]
     plain = {k: v for k, v in info.items() if isinstance(v, int | float | str) and k != "sets"}
     if plain:
         shown = ", ".join(
@@ -55,6 +62,10 @@ def info_lines(stage: str, info: dict[str, Any]) -> list[str]:
         )
         lines.append(f"{stage}: {shown}")
     return lines
+
+
+def _percentiles(found: dict[str, int]) -> str:
+    return "/".join(f"{ms:,}" for ms in found.values())
 
 
 def show(shards: Path, n_samples: int, *, is_quiet: bool) -> dict[str, Any]:

@@ -37,7 +37,10 @@ def commit_part(stage: Stage, source: Source, made: list[tuple[Row, bytes]], end
         unit.rows(tar_name, kept)
         unit.commit(
             Funnel("fetch", "candidates", len(rows), kept, dict(counts)),
-            info={"bytes": sum(row.n_bytes for row in rows), "replaced": source.replaced},
+            info={
+                "bytes": sum(row.n_bytes for row in rows if not row.fetched.is_unchanged),
+                "replaced": source.replaced,
+            },
         )
 
 

@@ -16,6 +16,7 @@ from webpairs_crawler.images.fetcher import Fetcher
 from webpairs_crawler.optout.signals import forbids
 from webpairs_pipeline.fetch.commit import commit_part
 from webpairs_pipeline.fetch.journal import Journal, Row
+from webpairs_pipeline.fetch.known import Known, KnownImage
 from webpairs_pipeline.fetch.progress import FetchProgress
 from webpairs_pipeline.fetch.sources import Line, Source
 from webpairs_pipeline.run import Run
@@ -37,17 +38,25 @@ class _Part(NamedTuple):
     journal: Journal
 
 
+class Tools(NamedTuple):
+    """What all parts share."""
+
+    fetcher: Fetcher
+    pool: DecodePool
+    known: Known
+    progress: FetchProgress
+
+
 class OpenParts:
     """`await OpenParts(...).fetch(sources)`."""
 
-    def __init__(
-        self, run: Run, stage: Stage, fetcher: Fetcher, pool: DecodePool, progress: FetchProgress
-    ) -> None:
+    def __init__(self, run: Run, stage: Stage, tools: Tools) -> None:
         self._run = run
         self._stage = stage
-        self._fetcher = fetcher
-        self._pool = pool
-        self._progress = progress
+        self._fetcher = tools.fetcher
+        self._pool = tools.pool
+        self._known = tools.known
+        self._progress = tools.progress
         self._n_open = 0
         self._is_done = asyncio.Event()
         """Set when a part is committed."""
@@ -76,27 +85,49 @@ class OpenParts:
         part = _Part(source, journal)
         self._n_open += 1
         self._progress.resume(len(journal.done))
-        for place, url in enumerate(source.table()["url"].to_pylist()):
-            if place not in journal.done:
-                self._fetcher.add(url, partial(self._use, part, place))
+        urls = source.table()["url"].to_pylist()
+        known = self._known.of(urls)
+        for place, url in enumerate(urls):
+            if place in journal.done:
+                continue
+            image = known.get(url)
+            use = partial(self._use, part, place, image)
+            if image is None:
+                self._fetcher.add(url, use)
+            else:
+                self._fetcher.add(url, use, image.etag, image.last_modified)
         await self._commit_if_done(part)
 
-    async def _use(self, part: _Part, place: int, fetched: Fetched) -> None:
+    async def _use(
+        self, part: _Part, place: int, known: KnownImage | None, fetched: Fetched
+    ) -> None:
         """What becomes of one download: decoded, judged, written down."""
-        processed = Processed(outcome=fetched.outcome)
-        if fetched.outcome is Outcome.OK:
-            processed = await self._pool.run(fetched.data)
+        data = fetched.data
+        n_bytes, sha256 = len(data), hashlib.sha256(data).hexdigest() if data else ""
+        if fetched.outcome is not Outcome.OK:
+            processed = Processed(outcome=fetched.outcome)
+        elif fetched.is_unchanged:
+            assert known is not None  # or nothing would have been asked with a condition
+            processed = known.processed(self._known.picture(known))
+            n_bytes, sha256 = known.n_bytes, known.sha256
+            fetched = replace(
+                fetched,
+                etag=fetched.etag or known.etag,
+                last_modified=fetched.last_modified or known.last_modified,
+            )
+        else:
+            processed = await self._pool.run(data)
+        if processed.rights.signals:
             signals = {*fetched.optout, *processed.rights.signals}
             fetched = replace(fetched, optout=tuple(sorted(signals)))
             if forbids(fetched.optout, self._run.recipe.crawl.optout):
                 processed = Processed(outcome=Outcome.OPTED_OUT, rights=processed.rights)
-        data = fetched.data
         row = Row(
             place=place,
             fetched=replace(fetched, data=b""),
             processed=replace(processed, data=b""),
-            n_bytes=len(data),
-            sha256=hashlib.sha256(data).hexdigest() if data else "",
+            n_bytes=n_bytes,
+            sha256=sha256,
         )
         part.journal.append(row, processed.data)
         self._note_unsynced(part.journal)

@@ -17,7 +17,8 @@ from webpairs_core.process import raise_limit_of_open_files
 from webpairs_core.schema import CANDIDATES
 from webpairs_crawler.images.fetcher import Fetcher
 from webpairs_pipeline.fetch import rounds
-from webpairs_pipeline.fetch.open_parts import OpenParts
+from webpairs_pipeline.fetch.known import Known, image_digest
+from webpairs_pipeline.fetch.open_parts import OpenParts, Tools
 from webpairs_pipeline.fetch.progress import FetchProgress
 from webpairs_pipeline.fetch.sources import Source, of_candidates
 from webpairs_pipeline.fetch.timings import timings
@@ -36,10 +37,11 @@ def run(run: Run, stage: Stage) -> Made:
         workers = min(run.workers, sum(source.n_rows for source in sources))
         with (
             serving(run.recipe.serve, run.out),
+            Known(run, stage.work) as known,
             DecodePool(image_job(run.recipe.image), workers) as pool,
         ):
             try:
-                asyncio.run(_fetch_all(run, stage, sources, pool))
+                asyncio.run(_fetch_all(run, stage, sources, (known, pool)))
             except BaseExceptionGroup as group:
                 raise first_of(group) from None
     total = rounds.total(stage)
@@ -55,6 +57,7 @@ def run(run: Run, stage: Stage) -> Made:
         "candidates_per_s": round(n_fetched / seconds, 1) if sources else 0.0,
         "timings": timings([run.out / path for path in total.parts]),
         "rounds": total.n_rounds,
+        "made_with": {"image": image_digest(run)},
     }
     return Made(path=run.out / "samples", funnels=(total.funnel,), info=info)
 
@@ -68,13 +71,15 @@ def _sources(run: Run, stage: Stage) -> list[Source]:
     return rounds.sources_left(run.out, stage)
 
 
-async def _fetch_all(run: Run, stage: Stage, sources: Sequence[Source], pool: DecodePool) -> None:
+async def _fetch_all(
+    run: Run, stage: Stage, sources: Sequence[Source], tools: tuple[Known, DecodePool]
+) -> None:
     section = run.recipe.fetch
     total = sum(source.n_rows for source in sources)
     async with Fetcher(run.recipe.crawl, section) as fetcher:
         with FetchProgress(total, section.warn_below, lambda: fetcher.n_hosts) as progress:
-            parts = OpenParts(run, stage, fetcher, pool, progress)
-            await parts.fetch(sources)
+            known, pool = tools
+            await OpenParts(run, stage, Tools(fetcher, pool, known, progress)).fetch(sources)
 
 
 def _reasons(funnel: Funnel) -> str:
