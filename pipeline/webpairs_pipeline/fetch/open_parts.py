@@ -31,11 +31,12 @@ SYNC_ROWS, SYNC_S = 200, 5.0
 """What a power cut may cost at most; a killed process loses what was in flight only."""
 
 
-class _Part(NamedTuple):
+class _Part:
     """A source whose rows are being fetched."""
 
-    source: Source
-    journal: Journal
+    def __init__(self, source: Source, journal: Journal) -> None:
+        self.source = source
+        self.journal = journal
 
 
 class Tools(NamedTuple):
@@ -57,7 +58,7 @@ class OpenParts:
         self._pool = tools.pool
         self._known = tools.known
         self._progress = tools.progress
-        self._n_open = 0
+        self._open_ones: set[_Part] = set()
         self._is_done = asyncio.Event()
         """Set when a part is committed."""
         self._unsynced: set[Journal] = set()
@@ -67,23 +68,32 @@ class OpenParts:
     async def fetch(self, sources: Sequence[Source]) -> None:
         """Fetch and commit all of them. Raises StorageError and PartCorrupt."""
         self._line = Line(sources)
-        async with asyncio.TaskGroup() as group:
-            syncing = group.create_task(self._sync_now_and_then())
-            while not self._line.is_empty:
-                await self._fetcher.below(WINDOW_ROWS)
-                source = self._line.next() if self._n_open < MAX_OPEN_PARTS else None
-                if source is None:
-                    self._is_done.clear()
-                    await self._is_done.wait()
-                else:
-                    await self._open(source)
-            await self._fetcher.idle()
-            syncing.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                syncing = group.create_task(self._sync_now_and_then())
+                await self._feed()
+                await self._fetcher.idle()
+                syncing.cancel()
+        finally:
+            for part in self._open_ones:
+                part.journal.close()
+
+    async def _feed(self) -> None:
+        """Open one part after the other, as there is room for their rows."""
+        while not self._line.is_empty:
+            await self._fetcher.below(WINDOW_ROWS)
+            has_room = len(self._open_ones) < MAX_OPEN_PARTS
+            source = self._line.next() if has_room else None
+            if source is not None:
+                await self._open(source)
+            else:
+                self._is_done.clear()
+                await self._is_done.wait()
 
     async def _open(self, source: Source) -> None:
         journal = Journal(self._stage.work / f"{source.unit}.journal")
         part = _Part(source, journal)
-        self._n_open += 1
+        self._open_ones.add(part)
         self._progress.resume(len(journal.done))
         urls = source.table()["url"].to_pylist()
         known = self._known.of(urls)
@@ -140,7 +150,7 @@ class OpenParts:
         await asyncio.to_thread(self._commit, part)
         self._unsynced.discard(part.journal)
         self._line.done(part.source)
-        self._n_open -= 1
+        self._open_ones.remove(part)
         self._is_done.set()
 
     def _commit(self, part: _Part) -> None:
