@@ -93,7 +93,8 @@ class Journal:
             while len(head := stream.read(_HEAD.size)) == _HEAD.size:
                 n_row, n_picture, checksum = _HEAD.unpack(head)
                 body = stream.read(n_row + n_picture)
-                if len(body) < n_row + n_picture or zlib.crc32(body) != checksum:
+                is_whole = len(body) == n_row + n_picture and zlib.crc32(body) == checksum
+                if not is_whole or not n_row:  # zeros, as some disks leave them, check as well
                     return
                 at = self._end + _HEAD.size + n_row
                 self._end = at + n_picture

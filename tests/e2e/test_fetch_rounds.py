@@ -1,0 +1,265 @@
+"""Trying outcomes again, taking what is unchanged from an earlier run, giving up dead hosts."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from msgspec.structs import replace
+
+from candidates_fixture import build_candidates
+from command import webpairs
+from hostile_web import Answer, HostileWeb, Request, answer, picture
+from samples_fixture import make_run
+from webpairs_core.errors import RecipeError
+from webpairs_core.ledger import DONE
+from webpairs_core.records import Outcome
+from webpairs_core.schema import SAMPLES, read_table
+from webpairs_pipeline.fetch.rounds import outcomes_of
+from webpairs_pipeline.run import Made, Run
+from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
+
+FETCH = next(spec for spec in STAGES if spec.name == "fetch")
+
+
+def run_of(out: Path, retry: frozenset[str] = frozenset(), **fetch: Any) -> Run:
+    run = make_run(
+        out,
+        workers=1,
+        crawl={"private_networks": ["127.0.0.0/8"], "site_files": []},
+        fetch={"timeout_s": 5, "retries": 0, "per_host": 1, **fetch},
+        image={"min_side_px": 64, "size_px": 64},
+    )
+    return replace(run, retry=retry)
+
+
+def fetch(out: Path, *retry: str, **options: Any) -> Made:
+    return run_stage(FETCH, run_of(out, frozenset(retry), **options))
+
+
+def samples(out: Path, pattern: str = "*.parquet") -> pa.Table:
+    parts = sorted((out / "samples").glob(pattern))
+    return pa.concat_tables([read_table(part, SAMPLES) for part in parts])
+
+
+def numbered(n: int) -> dict[str, Answer]:
+    return {f"/{i}.jpg": answer(picture(160 + i, 120, seed=i)) for i in range(n)}
+
+
+class TestRetry:
+    @pytest.fixture
+    def web(self) -> HostileWeb:
+        routes = numbered(12)
+        routes |= {f"/{i}.jpg": answer(b"", "500 Oops") for i in (1, 5, 6)}
+        routes |= {"/2.jpg": answer(b"", "404 Not Found")}
+        return HostileWeb(routes)
+
+    def test_only_the_named_outcomes_are_asked_for_again(
+        self, web: HostileWeb, tmp_path: Path
+    ) -> None:
+        with web:
+            urls = [web.url(f"/{i}.jpg") for i in range(12)]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
+            [first] = fetch(out).funnels
+            assert (first.kept, first.rejected) == (8, {"http_5xx": 3, "http_4xx": 1})
+            before = {path: path.read_bytes() for path in out.glob("samples/*")}
+
+            web.routes["/1.jpg"] = answer(picture(160, 120, seed=1))
+            web.routes["/5.jpg"] = answer(b"", "404 Not Found")
+            web.paths.clear()
+            made = fetch(out, "http_5xx", "timeout")
+            assert sorted(web.paths) == ["/1.jpg", "/5.jpg", "/6.jpg", "/robots.txt"]
+            [second] = made.funnels
+            assert (second.rows_in, second.kept) == (12, 9)
+            assert second.rejected == {"http_4xx": 2, "http_5xx": 1}
+            assert {path: path.read_bytes() for path in before} == before
+            again = samples(out, "retry-001-*.parquet")
+            assert Counter(again["outcome"].to_pylist()) == {"ok": 1, "http_4xx": 1, "http_5xx": 1}
+
+            # The next round looks at the newest outcome of each: /5.jpg is a 404 by now.
+            web.routes["/6.jpg"] = answer(picture(166, 120, seed=6))
+            web.routes["/5.jpg"] = answer(picture(165, 120, seed=5))
+            web.paths.clear()
+            assert fetch(out, "http_5xx").funnels[0].kept == 10
+            assert [path for path in web.paths if path != "/robots.txt"] == ["/6.jpg"]
+            assert fetch(out, "http_4xx").funnels[0].rejected == {"http_4xx": 1}
+        assert sorted(path.name for path in out.glob("run/commits/fetch/retry-00?.json")) == [
+            "retry-001.json",
+            "retry-002.json",
+            "retry-003.json",
+        ]
+
+    def test_nothing_to_try_again_changes_nothing(self, web: HostileWeb, tmp_path: Path) -> None:
+        with web:
+            out = build_candidates(tmp_path / "out", [web.url("/0.jpg")], rows_per_part=4)
+            fetch(out)
+            web.paths.clear()
+            assert fetch(out, "timeout").funnels[0].kept == 1
+            assert web.paths == []
+
+    def test_a_round_that_was_killed_goes_on(self, web: HostileWeb, tmp_path: Path) -> None:
+        with web:
+            urls = [web.url(f"/{i}.jpg") for i in range(12)]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
+            fetch(out)
+            fetch(out, "http_5xx")
+            commits = out / "run/commits/fetch"
+            for unit in (DONE, "retry-001-part-00001"):  # as if it had died before these
+                (commits / f"{unit}.json").unlink()
+            web.paths.clear()
+            with pytest.raises(RecipeError, match="has not finished"):
+                fetch(out, "timeout")
+            assert fetch(out, "http_5xx").funnels[0].rows_in == 12
+            assert sorted(web.paths) == ["/5.jpg", "/6.jpg", "/robots.txt"]
+
+    def test_one_that_died_at_its_start_is_begun_anew(
+        self, web: HostileWeb, tmp_path: Path
+    ) -> None:
+        with web:
+            urls = [web.url(f"/{i}.jpg") for i in range(12)]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
+            fetch(out)
+            stage = run_of(out).ledger.open_stage("fetch", fingerprint(FETCH, run_of(out)))
+            with stage.unit("retry-001") as unit:  # the marker stands, `done` was not yet removed
+                unit.commit(info={"outcomes": ["timeout"]})
+            web.paths.clear()
+            fetch(out, "http_4xx")
+            assert sorted(web.paths) == ["/2.jpg", "/robots.txt"]
+
+    def test_an_unfinished_fetch_is_finished_first(self, web: HostileWeb, tmp_path: Path) -> None:
+        with web:
+            out = build_candidates(tmp_path / "out", [web.url("/0.jpg")], rows_per_part=4)
+            with pytest.raises(RecipeError, match="without --retry first"):
+                fetch(out, "timeout")
+
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [("timout", "did you mean 'timeout'"), ("ok", "no such outcome"), (",", "names no")],
+    )
+    def test_outcomes_that_are_none(self, words: str, sentence: str, tmp_path: Path) -> None:
+        with pytest.raises(RecipeError, match=sentence):
+            outcomes_of(words)
+        recipe = tmp_path / "r.toml"
+        recipe.write_text('name = "r"\n')
+        ended = webpairs("fetch", recipe, "--out", tmp_path / "out", "--retry", words)
+        assert ended.code == 2
+        assert sentence in ended.sentence
+
+
+class TestKnown:
+    @staticmethod
+    def conditional(body: bytes, etag: str, *more: str) -> Answer:
+        async def route(request: Request) -> bool | None:
+            headers = (f"ETag: {etag}", *more)
+            if request.headers.get("if-none-match") == etag:
+                return await answer(b"", "304 Not Modified", headers)(request)
+            return await answer(body, headers=headers)(request)
+
+        return route
+
+    def test_what_is_unchanged_is_not_sent_again(self, tmp_path: Path) -> None:
+        images = [picture(160 + i, 120, seed=i) for i in range(4)]
+        with HostileWeb({}) as web:
+            web.routes |= {
+                f"/{i}.jpg": self.conditional(image, f'"{i}"') for i, image in enumerate(images)
+            }
+            web.routes["/3.jpg"] = answer(images[3])  # without ETag or date: always sent
+            urls = [web.url(f"/{i}.jpg") for i in range(4)]
+            old = build_candidates(tmp_path / "old", urls, rows_per_part=3)
+            fetch(old)
+            web.routes["/1.jpg"] = self.conditional(picture(300, 200), '"new"')
+            web.routes["/2.jpg"] = self.conditional(images[2], '"2"', "X-Robots-Tag: noai")
+            new = build_candidates(tmp_path / "new", urls, rows_per_part=2)
+            made = fetch(new, known=str(old))
+        assert made.info["bytes"] == len(picture(300, 200)) + len(images[3])
+        was, now = samples(old).to_pylist(), samples(new).to_pylist()
+        assert [row["http_status"] for row in now] == [304, 200, 304, 200]
+        assert [row["outcome"] for row in now] == ["ok", "ok", "opted_out", "ok"]
+        same = [name for name in SAMPLES.names if not name.endswith("_ms")]
+        differ = {n for n in same if was[0][n] != now[0][n]}
+        assert differ <= {"http_status", "content_type", "tar", "offset"}
+        assert self.stored(new, now[0]) == self.stored(old, was[0])
+        assert now[1]["original_width"] == 300
+        assert now[2]["length"] == 0
+
+    @staticmethod
+    def stored(out: Path, row: dict[str, Any]) -> bytes:
+        at = int(row["offset"])
+        whole: bytes = (out / str(row["tar"])).read_bytes()
+        return whole[at : at + int(row["length"])]
+
+    def test_a_server_that_says_304_unasked_has_failed(self, tmp_path: Path) -> None:
+        with HostileWeb({"/0.jpg": answer(b"", "304 Not Modified")} | numbered(0)) as web:
+            web.routes["/1.jpg"] = answer(picture())
+            urls = [web.url("/0.jpg"), web.url("/1.jpg")]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
+            fetch(out)
+        assert samples(out)["outcome"].to_pylist() == ["protocol", "ok"]
+
+    def test_an_earlier_run_that_does_not_fit(self, tmp_path: Path) -> None:
+        with HostileWeb(numbered(1)) as web:
+            old = build_candidates(tmp_path / "old", [web.url("/0.jpg")], rows_per_part=4)
+            new = build_candidates(tmp_path / "new", [web.url("/0.jpg")], rows_per_part=4)
+            with pytest.raises(RecipeError, match="no finished fetch"):
+                fetch(new, known=str(old))
+            fetch(old)
+            run = run_of(new, known=str(old))
+            image = replace(run.recipe.image, size_px=128)
+            with pytest.raises(RecipeError, match=r"another \[image\] section"):
+                run_stage(FETCH, replace(run, recipe=replace(run.recipe, image=image)))
+
+
+class TestDeadHosts:
+    def test_a_host_that_dies_costs_a_few_requests(self, tmp_path: Path) -> None:
+        n_good = 3
+
+        async def dying(request: Request) -> bool | None:
+            if int(request.path.strip("/").removesuffix(".jpg")) < n_good:
+                return await answer(picture())(request)
+            request.reset()
+            return None
+
+        with HostileWeb({f"/{i}.jpg": dying for i in range(40)}) as web:
+            urls = [web.url(f"/{i}.jpg") for i in range(40)]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=16)
+            fetch(out, host_down_after=4)
+            # The set of them: a connection that dies when it is used again is tried once more.
+            assert len({*web.paths} - {"/robots.txt"}) == n_good + 4
+            web.routes |= numbered(40)
+            found = samples(out)
+            counts = Counter(found["outcome"].to_pylist())
+            assert counts == {"ok": n_good, "protocol": 4, "host_down": 33}
+            made = fetch(out, "host_down", "protocol")
+        assert made.funnels[0].kept == 40
+
+    def test_a_request_to_come_back_tomorrow_is_heard_by_all_rows(self, tmp_path: Path) -> None:
+        busy = answer(b"", "429 Slow Down", ("Retry-After: 86400",))
+        with HostileWeb(
+            {"/0.jpg": answer(picture())} | {f"/{i}.jpg": busy for i in range(1, 9)}
+        ) as web:
+            urls = [web.url(f"/{i}.jpg") for i in range(9)]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=16)
+            fetch(out)
+            assert web.paths == ["/robots.txt", "/0.jpg", "/1.jpg"]
+        assert samples(out)["outcome"].to_pylist()[1:] == ["http_4xx", *["host_down"] * 7]
+
+    def test_404s_are_no_failure_of_their_host(self, tmp_path: Path) -> None:
+        with HostileWeb({"/30.jpg": answer(picture())}) as web:
+            urls = [web.url(f"/{i}.jpg") for i in range(31)]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=16)
+            fetch(out, host_down_after=2)
+        assert Counter(samples(out)["outcome"].to_pylist()) == {"http_4xx": 30, "ok": 1}
+
+
+def test_gentler_settings_do_not_fetch_anything_again(tmp_path: Path) -> None:
+    with HostileWeb(numbered(8)) as web:
+        urls = [web.url(f"/{i}.jpg") for i in range(8)]
+        out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
+        fetch(out)
+        (out / "run/commits/fetch/done.json").unlink()
+        (out / "run/commits/fetch/part-00001.json").unlink()
+        web.paths.clear()
+        fetch(out, concurrency=3, per_host=2, timeout_s=9, retries=1, max_per_s=1000.0)
+        assert sorted(set(web.paths)) == ["/4.jpg", "/5.jpg", "/6.jpg", "/7.jpg", "/robots.txt"]
+    assert Outcome.OK in samples(out)["outcome"].to_pylist()
