@@ -79,10 +79,11 @@ class HostileWeb:
         routes: dict[str, Answer],
         host: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         self.routes = routes
         self.host = host
-        self.port = 0
+        self.port = port
         self.paths: list[str] = []
         """Asked for, in order."""
         self.methods: list[str] = []
@@ -128,8 +129,8 @@ class HostileWeb:
     def _listener(self) -> socket.socket:
         """On one address, or for host "" on every one of both families, on one port."""
         if self.host or not socket.has_dualstack_ipv6():
-            return socket.create_server((self.host, 0))
-        return socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+            return socket.create_server((self.host, self.port), backlog=1024)
+        return socket.create_server(("", self.port), family=socket.AF_INET6, dualstack_ipv6=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -34,6 +34,9 @@ Factory = Callable[[], Job]
 TIMEOUT_S = 60.0
 """For one image."""
 START_TIMEOUT_S = 120.0
+_MAX_STARTS = 3
+"""A process killed while it starts, for lack of memory perhaps, is started anew; one that always
+dies has a reason that does not go away."""
 MEMORY_BYTES = 4 * 2**30
 """Address space of a worker. The largest picture allowed by default needs a third of it."""
 
@@ -133,16 +136,19 @@ class _Worker:
         return _CRASHED
 
     def _wait_until_ready(self) -> None:
-        try:
-            if not self._pipe.poll(START_TIMEOUT_S):
-                raise EOFError
-            self._pipe.recv()
-            self._is_ready = True
-        except (EOFError, OSError):
-            raise WebpairsError(
-                "the worker processes that decode images die at their start: look for the reason "
-                "above and for a lack of memory, then run the same command again"
-            ) from None
+        for n_left in reversed(range(_MAX_STARTS)):
+            try:
+                if self._pipe.poll(START_TIMEOUT_S):
+                    self._pipe.recv()
+                    self._is_ready = True
+                    return
+            except (EOFError, OSError):
+                if n_left:
+                    self._restart()
+        raise WebpairsError(
+            "the worker processes that decode images die at their start: look for the reason "
+            "above and for a lack of memory, then run the same command again"
+        )
 
     def _restart(self) -> None:
         with self._exchange:

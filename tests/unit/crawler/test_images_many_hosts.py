@@ -1,0 +1,95 @@
+"""Lists of many hosts: names are resolved side by side, and nobody waits for the dead ones."""
+
+import asyncio
+import socket
+from collections import Counter
+
+import pytest
+
+from fetching import LOOPBACK
+from hostile_web import HostileWeb, Request, answer, picture
+from webpairs_core.records import Outcome
+from webpairs_crawler.images import resolver
+from webpairs_crawler.images.answers import Fetched
+from webpairs_crawler.images.fetcher import Fetcher
+from webpairs_crawler.options import CrawlSection, FetchSection, HostBudget
+
+N_HOSTS = 2_000
+JPEG = picture(64, 64)
+
+
+def lookup(host: str, _family: int) -> list[tuple[int, str]]:
+    number = int(host.removeprefix("h").removesuffix(".example"))
+    if number % 10 == 0:
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+    address = f"127.{1 + number // 65_536}.{number // 256 % 256}.{number % 256}"
+    return [(socket.AF_INET, address)]
+
+
+def test_thousands_of_hosts_do_not_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolver, "_system_lookup", lookup)
+    counts: Counter[Outcome] = Counter()
+    most_open = 0
+
+    async def fetch_all(port: int) -> None:
+        nonlocal most_open
+        crawl = CrawlSection(private_networks=LOOPBACK, site_files=())
+        section = FetchSection(concurrency=64, retries=0, connect_timeout_s=30)
+        async with Fetcher(crawl, section) as fetcher:
+
+            async def use(fetched: Fetched) -> None:
+                counts[fetched.outcome] += 1
+
+            for image in range(2):
+                for i in range(N_HOSTS):
+                    fetcher.add(f"http://h{i}.example:{port}/{image}.jpg", use)
+            most_open = fetcher.n_open
+            await fetcher.idle()
+            assert fetcher.n_hosts == 0  # nothing is kept of a host that is done
+
+    with HostileWeb({"/0.jpg": answer(JPEG), "/1.jpg": answer(JPEG)}, host="0.0.0.0") as web:
+        asyncio.run(fetch_all(web.port))
+    n_dead = N_HOSTS // 10
+    assert most_open == 2 * N_HOSTS
+    assert counts == {
+        Outcome.OK: 2 * (N_HOSTS - n_dead),
+        Outcome.DNS: n_dead,
+        Outcome.HOST_DOWN: n_dead,
+    }
+
+
+def test_a_limit_for_all_hosts_together() -> None:
+    async def fetch_all(urls: list[str]) -> float:
+        crawl = CrawlSection(private_networks=LOOPBACK, site_files=())
+        section = FetchSection(per_host=50, max_per_s=50.0)
+        async with Fetcher(crawl, section) as fetcher:
+            began = asyncio.get_running_loop().time()
+            found = await asyncio.gather(*(fetcher.fetch(url) for url in urls))
+            assert {each.outcome for each in found} == {Outcome.OK}
+            return asyncio.get_running_loop().time() - began
+
+    with HostileWeb({f"/{i}": answer(JPEG) for i in range(26)}) as web:
+        took_s = asyncio.run(fetch_all([web.url(f"/{i}") for i in range(26)]))
+    assert took_s >= 25 / 50 * 0.95  # a lower bound: a slow machine does not break it
+
+
+def test_a_large_host_may_have_a_larger_budget() -> None:
+    now = most = 0
+
+    async def slow(request: Request) -> bool | None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.05)
+        now -= 1
+        return await answer(JPEG)(request)
+
+    async def fetch_all(urls: list[str]) -> None:
+        crawl = CrawlSection(private_networks=LOOPBACK, site_files=())
+        section = FetchSection(per_host=1, hosts=(HostBudget(match="127.0.0.*", per_host=6),))
+        async with Fetcher(crawl, section) as fetcher:
+            await asyncio.gather(*(fetcher.fetch(url) for url in urls))
+
+    with HostileWeb({f"/{i}": slow for i in range(30)}) as web:
+        asyncio.run(fetch_all([web.url(f"/{i}") for i in range(30)]))
+    assert most == 6
