@@ -35,7 +35,9 @@ class Processed(msgspec.Struct, frozen=True, kw_only=True):
     is_animated: bool = False
     """The file moves; what is stored is its first frame."""
     phash: int = 0
-    """64 bits: `imagehash.phash` of the upright picture on white, row by row, first bit highest, so
-    `f"{phash:016x}" == str(imagehash.phash(picture))`."""
+    """64 bits: `imagehash.phash` of the picture upright, on white, in sRGB and shrunk, before crop
+    or border, row by row, first bit highest: `f"{phash:016x}" == str(imagehash.phash(picture))`."""
+    is_animated: bool = False
+    """Whether the file holds more frames than the first, which is the one stored."""
     rights: Rights = Rights()
     """Of the file as it was received; only read when the outcome is ok."""

@@ -301,7 +301,8 @@ class TestOutput:
 
     def test_quality_is_the_recipes(self) -> None:
         data = picture(300, 240)
-        low, high = (len(process_image(data, section(quality=q)).data) for q in (20, 95))
+        anew = [section(quality=q, reencode="always") for q in (20, 95)]
+        low, high = (len(process_image(data, each).data) for each in anew)
         assert low < high
 
 
@@ -311,10 +312,13 @@ class TestPhash:
         files += sorted((data_dir / "emoji/noto").rglob("*.png"))[::100]
         assert len(files) > 40
         for file in files:
-            got = process_image(file.read_bytes(), section())
+            got = process_image(file.read_bytes(), section(resize="none", format="png"))
             with Image.open(file) as image:
                 expected = imagehash.phash(_shown(image))
             assert f"{got.phash:016x}" == str(expected), file
+            small = process_image(file.read_bytes(), section(format="png"))
+            with Image.open(io.BytesIO(small.data)) as image:
+                assert f"{small.phash:016x}" == str(imagehash.phash(image)), file
 
     def test_a_copy_at_another_size_is_near(self) -> None:
         one, other = (process_image(picture(*size), section()) for size in ((400, 300), (200, 150)))
@@ -322,8 +326,13 @@ class TestPhash:
 
     def test_it_does_not_depend_on_how_the_picture_is_stored(self) -> None:
         data = picture(400, 300)
-        ways = ({"resize": "center_crop"}, {"format": "png"}, {"size_px": 64})
+        ways = ({"resize": "center_crop"}, {"format": "png"}, {"quality": 20})
         assert len({process_image(data, section(**way)).phash for way in ways}) == 1
+        border, plain = (
+            process_image(data, section(resize=resize)).phash
+            for resize in ("border", "keep_ratio_largest")
+        )
+        assert border == plain
 
 
 def _shown(image: Image.Image) -> Image.Image:
