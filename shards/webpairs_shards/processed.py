@@ -32,8 +32,6 @@ class Processed(msgspec.Struct, frozen=True, kw_only=True):
     original_width: int = 0
     """Pixels as the file stores them, before EXIF orientation; 0 when the header was unreadable."""
     original_height: int = 0
-    is_animated: bool = False
-    """The file moves; what is stored is its first frame."""
     phash: int = 0
     """64 bits: `imagehash.phash` of the picture upright, on white, in sRGB and shrunk, before crop
     or border, row by row, first bit highest: `f"{phash:016x}" == str(imagehash.phash(picture))`."""

@@ -86,6 +86,18 @@ def wait_for(web: HostileWeb, n: int, process: "subprocess.Popen[bytes]") -> Non
         time.sleep(0.005)
 
 
+def wait_for_a_row(out: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until another image is decoded: the decoders are up again."""
+
+    def n_bytes() -> int:
+        return sum(path.stat().st_size for path in (out / "run" / "work").rglob("*.journal"))
+
+    before = n_bytes()
+    while n_bytes() <= before or not decoders(process.pid):
+        assert process.poll() is None, process.communicate()[1].decode()
+        time.sleep(0.005)
+
+
 def test_kill_9_in_the_middle_of_a_part_costs_what_was_in_flight(
     tmp_path: Path, recipe: Path
 ) -> None:
@@ -128,13 +140,11 @@ def test_decoders_that_are_killed_cost_their_images_only(tmp_path: Path, recipe:
     n, n_kills = 60, 5
     with HostileWeb(slow_pictures(n, 0.02)) as web:
         urls = [web.url(f"/{i}.jpg") for i in range(n)]
-        out = build_candidates(tmp_path / "out", urls, rows_per_part=25)
+        out = build_candidates(tmp_path / "out", urls, rows_per_part=n)
         process = start(recipe, out)
-        for i in range(n_kills):
-            wait_for(web, 10 + 8 * i, process)
-            while not (found := decoders(process.pid)):
-                time.sleep(0.01)  # one is being replaced
-            os.kill(found[0], signal.SIGKILL)
+        for _ in range(n_kills):
+            wait_for_a_row(out, process)
+            os.kill(decoders(process.pid)[0], signal.SIGKILL)
         _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err.decode()
     counts = Counter(outcomes(out))
