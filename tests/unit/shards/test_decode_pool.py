@@ -123,7 +123,7 @@ def test_results_do_not_depend_on_the_number_of_workers() -> None:
 
 
 def test_every_hostile_file_gets_an_outcome(
-    data_dir: Path, caplog: pytest.LogCaptureFixture
+    data_dir: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     files = sorted(path for path in (data_dir / "hostile").rglob("*") if path.is_file())
     section = ImageSection(min_side_px=1, max_aspect=1e6)
@@ -131,6 +131,7 @@ def test_every_hostile_file_gets_an_outcome(
         found = run_all(image_job(section), [path.read_bytes() for path in files])
     assert len(found) == len(files) > 1000
     assert not caplog.records  # no crash, no time-out
+    assert capfd.readouterr() == ("", "")  # the workers share our descriptors: decoders are silent
     by_name = {path.name: each.outcome for path, each in zip(files, found, strict=True)}
     assert by_name["decompression_bomb.gif"] == Outcome.TOO_MANY_PIXELS
     assert by_name["truncated_jpeg.jpg"] == Outcome.CORRUPT

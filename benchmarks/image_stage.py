@@ -1,0 +1,275 @@
+"""Ways to make a small picture of a file, compared: CPU, fidelity, start-up and memory.
+
+`image_stage.py [--n 200] [--folder DIR] [--ways NAME ...]` prints a Markdown table. The corpus is
+that of picture_corpus.py, drawn or cut from a folder's photographs; the target is 256 px on the
+shorter side, JPEG quality 90. Each way runs in a process of its own, one after the other; what it
+needs and is not installed is left out. A file's cheapest of three turns counts. Fidelity is that of
+the pixels before they are encoded, against Pillow's full decode and LANCZOS: PSNR of the pooled
+squared error, and of the 5th-percentile file. `import` is CPU seconds, `RSS` the peak in MB.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+SIDE, QUALITY, TURNS = 256, 90, 3
+Size = tuple[int, int]
+Steps = tuple[Callable[[bytes, Size], Any], Callable[[Any, Size], Any], Callable[[Any], bytes]]
+"""Decode with the target in mind, resize, encode."""
+
+
+def pillow(filter_name: str, reducing_gap: float | None = None, draft: float = 0) -> Steps:
+    from PIL import Image
+
+    def decode(data: bytes, size: Size) -> Any:
+        image = Image.open(BytesIO(data))
+        if draft:
+            image.draft("RGB", (int(size[0] * draft), int(size[1] * draft)))
+        return image.convert("RGB")
+
+    def resize(image: Any, size: Size) -> Any:
+        return image.resize(size, getattr(Image.Resampling, filter_name), reducing_gap=reducing_gap)
+
+    def encode(image: Any) -> bytes:
+        buffer = BytesIO()
+        image.save(buffer, "JPEG", quality=QUALITY)
+        return buffer.getvalue()
+
+    return decode, resize, encode
+
+
+def opencv(interpolation: str, gap: float = 0) -> Steps:
+    import cv2
+    import numpy as np
+
+    cv2.setNumThreads(0)
+
+    def decode(data: bytes, size: Size) -> Any:
+        flag = cv2.IMREAD_COLOR
+        if gap:
+            width, _ = _header(data)
+            for n, reduced in ((8, "8"), (4, "4"), (2, "2")):
+                if width / n >= gap * size[0]:
+                    flag = getattr(cv2, f"IMREAD_REDUCED_COLOR_{reduced}")
+                    break
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+
+    def resize(image: Any, size: Size) -> Any:
+        return cv2.resize(image, size, interpolation=getattr(cv2, interpolation))[..., ::-1]
+
+    def encode(image: Any) -> bytes:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+        return bytes(cv2.imencode(".jpg", image[..., ::-1], quality)[1])
+
+    return decode, resize, encode
+
+
+def turbo(filter_name: str, gap: float = 0) -> Steps:
+    """simplejpeg, Pillow for what is no JPEG, and fast_image_resize."""
+    import cykooz_resizer as fir
+    import numpy as np
+    import simplejpeg
+    from PIL import Image
+
+    resizer = fir.Resizer()
+    algorithm = fir.ResizeAlg.convolution(getattr(fir.FilterType, filter_name))
+    options = fir.ResizeOptions(resize_alg=algorithm, use_alpha=False)
+
+    def decode(data: bytes, size: Size) -> Any:
+        if data[:2] != b"\xff\xd8":
+            return np.asarray(Image.open(BytesIO(data)).convert("RGB"))
+        limits = {"min_width": int(size[0] * gap), "min_height": int(size[1] * gap)}
+        return simplejpeg.decode_jpeg(data, "RGB", **(limits | {"min_factor": 2} if gap else {}))
+
+    def resize(pixels: Any, size: Size) -> Any:
+        kind = fir.PixelType.U8x3
+        small = fir.ImageData(*size, kind)
+        source = fir.ImageData(pixels.shape[1], pixels.shape[0], kind, pixels.tobytes())
+        resizer.resize(source, small, options)
+        return np.frombuffer(small.get_buffer(), np.uint8).reshape(size[1], size[0], 3)
+
+    def encode(pixels: Any) -> bytes:
+        return bytes(simplejpeg.encode_jpeg(pixels, QUALITY, "RGB", "420"))
+
+    return decode, resize, encode
+
+
+def kornia() -> Steps:
+    import kornia_rs
+
+    def decode(data: bytes, _: Size) -> Any:
+        return kornia_rs.image.Image.decode(data)
+
+    def resize(image: Any, size: Size) -> Any:
+        return image.resize(*size, "lanczos", True)
+
+    return decode, resize, lambda image: bytes(image.encode("jpeg", QUALITY))
+
+
+def vips() -> Steps:
+    """Decode and resize are one call, and counted as resize."""
+    import pyvips
+
+    def resize(data: Any, size: Size) -> Any:
+        image = pyvips.Image.thumbnail_buffer(data, size[0], height=size[1], size="force")
+        return image.copy_memory()
+
+    return (
+        lambda data, _: data,
+        resize,
+        lambda image: bytes(image.write_to_buffer(".jpg", Q=QUALITY)),
+    )
+
+
+def webpairs(mode: str) -> Steps:
+    """All of process_image: header, rights, hash and the rest are counted as decode."""
+    import msgspec
+
+    from webpairs_shards.image import process_image
+    from webpairs_shards.options import ImageSection
+
+    fields = {"min_side_px": 1, "max_aspect": 100, "size_px": SIDE, "quality": QUALITY}
+    section = msgspec.convert(fields | {"mode": mode, "reencode": "always"}, ImageSection)
+    return lambda data, _: process_image(data, section).data, lambda x, _: x, lambda x: x
+
+
+WAYS: dict[str, Callable[[], Steps]] = {
+    "Pillow LANCZOS (reference)": lambda: pillow("LANCZOS"),
+    "Pillow LANCZOS, reducing_gap 2": lambda: pillow("LANCZOS", 2.0),
+    "Pillow BICUBIC": lambda: pillow("BICUBIC"),
+    "Pillow HAMMING": lambda: pillow("HAMMING"),
+    "Pillow draft 2x, LANCZOS": lambda: pillow("LANCZOS", None, 2),
+    "Pillow draft 1x, LANCZOS": lambda: pillow("LANCZOS", None, 1),
+    "OpenCV AREA (img2dataset)": lambda: opencv("INTER_AREA"),
+    "OpenCV REDUCED 2x, AREA": lambda: opencv("INTER_AREA", 2),
+    "kornia-rs lanczos": kornia,
+    "pyvips thumbnail": vips,
+    "simplejpeg + fir lanczos3": lambda: turbo("lanczos3"),
+    "simplejpeg 2x + fir lanczos3": lambda: turbo("lanczos3", 2),
+    "simplejpeg 2x + fir catmull_rom": lambda: turbo("catmull_rom", 2),
+    "simplejpeg 1x + fir catmull_rom": lambda: turbo("catmull_rom", 1),
+    "webpairs faithful, whole": lambda: webpairs("faithful"),
+    "webpairs fast, whole": lambda: webpairs("fast"),
+    "webpairs best, whole": lambda: webpairs("best"),
+}
+
+
+def _header(data: bytes) -> Size:
+    from PIL import Image
+
+    with Image.open(BytesIO(data)) as image:
+        return image.size
+
+
+def _target(size: Size) -> Size:
+    scale = min(1.0, SIDE / min(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def measure(name: str, folder: Path) -> None:
+    """In a process of its own: one JSON line."""
+    before = time.process_time()
+    decode, resize, encode = WAYS[name]()
+    started = time.process_time() - before
+    files = [path.read_bytes() for path in sorted(folder.glob("*.bin"))]
+    targets: list[Size] = json.loads((folder / "targets.json").read_text())
+    costs = [0, 0, 0]
+    with Path(os.devnull if name.startswith("webpairs") else folder / "out.rgb").open("wb") as out:
+        for data, target in zip(files, map(tuple, targets), strict=True):
+            turns = []
+            for _ in range(TURNS):
+                at = [time.process_time_ns()]
+                decoded = decode(data, target)
+                at.append(time.process_time_ns())
+                small = resize(decoded, target)
+                at.append(time.process_time_ns())
+                encode(small)
+                at.append(time.process_time_ns())
+                turns.append([b - a for a, b in pairwise(at)])
+            costs = [a + b for a, b in zip(costs, min(turns, key=sum), strict=True)]
+            if not name.startswith("webpairs"):
+                out.write(small.tobytes() if hasattr(small, "tobytes") else _bytes_of(small))
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    ms = [cost / len(files) / 1e6 for cost in costs]
+    print(json.dumps({"ms": ms, "import_s": started, "rss_mb": peak_mb}))
+
+
+def _bytes_of(image: Any) -> bytes:
+    return bytes(image.write_to_memory())
+
+
+def rows(names: list[str], folder: Path) -> Iterator[str]:
+    import numpy as np
+
+    targets = json.loads((folder / "targets.json").read_text())
+    ends = np.cumsum([3 * w * h for w, h in targets])[:-1]
+    reference: Any = None
+    for name in names:
+        run = subprocess.run(
+            [sys.executable, __file__, "--measure", name, "--work", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if run.returncode != 0:
+            yield f"| {name} | {run.stderr.strip().splitlines()[-1][:70]} |"
+            continue
+        found = json.loads(run.stdout)
+        fidelity = "| | "
+        if not name.startswith("webpairs"):
+            pixels = np.fromfile(folder / "out.rgb", np.uint8).astype(np.float32)
+            reference = pixels if reference is None else reference
+            parts = [float(p.mean()) for p in np.split((pixels - reference) ** 2, ends)]
+            pooled = float(((pixels - reference) ** 2).mean(dtype=np.float64))
+            psnr = [
+                10 * np.log10(255**2 / max(e, 1e-9)) for e in (pooled, np.quantile(parts, 0.95))
+            ]
+            fidelity = f"| {psnr[0]:.1f} | {psnr[1]:.1f} " if pooled else "| ref | ref "
+        split = " | ".join(f"{ms:.2f}" for ms in found["ms"])
+        yield (
+            f"| {name} | {split} | **{sum(found['ms']):.2f}** {fidelity}"
+            f"| {found['import_s']:.2f} | {found['rss_mb']:.0f} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=200)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--ways", nargs="*", help="parts of names; the reference always runs")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        measure(args.measure, args.work)
+        return
+    from picture_corpus import corpus
+
+    with tempfile.TemporaryDirectory() as work:
+        folder, targets, n_bytes, n_pixels = Path(work), [], 0, 0
+        for i, file in enumerate(corpus(args.n, args.folder)):
+            (folder / f"{i:05}.bin").write_bytes(file.data)
+            targets.append(_target(_header(file.data)))
+            n_bytes, n_pixels = n_bytes + len(file.data), n_pixels + file.width * file.height
+        (folder / "targets.json").write_text(json.dumps(targets))
+        print(f"{args.n} files, {n_bytes / args.n / 1e3:.0f} KB, {n_pixels / args.n / 1e6:.2f} MP")
+        print("| way | decode | resize | encode | ms | PSNR | p5 | import s | RSS MB |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+        names = [n for n in WAYS if not args.ways or any(w in n for w in args.ways)]
+        reference = next(iter(WAYS))
+        for row in rows([reference, *(n for n in names if n != reference)], folder):
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

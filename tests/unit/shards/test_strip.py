@@ -1,0 +1,153 @@
+"""Bytes kept as they came hold pixels and nothing else."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from hostile_web import picture
+from webpairs_core.records import Outcome
+from webpairs_shards.image import process_image
+from webpairs_shards.options import ImageSection
+from webpairs_shards.sniff import sniff
+from webpairs_shards.strip import stripped
+
+ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
+SECRET = b"SECRET-PLACE"
+
+
+def section(kind: str, **fields: Any) -> ImageSection:
+    return ImageSection(
+        min_side_px=1, max_aspect=1e6, resize="none", format=ENDINGS[kind], **fields
+    )
+
+
+def saved(kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    with Image.open(io.BytesIO(picture(120, 90))) as image:
+        image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def pixels(data: bytes) -> np.ndarray[Any, Any]:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def with_secrets(kind: str) -> bytes:
+    exif = Image.Exif()
+    exif[0x010E] = SECRET.decode()
+    exif.get_ifd(0x8825)[2] = (48.0, 51.0, 29.0)
+    options: dict[str, Any] = {"exif": exif, "xmp": b"<x:xmpmeta>" + SECRET + b"</x:xmpmeta>"}
+    if kind == "JPEG":
+        options["comment"] = SECRET
+    data = saved(kind, **options)
+    if kind == "PNG":
+        body = b"tEXtComment\0" + SECRET
+        chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+        data = data[:33] + chunk + data[33:]
+    return data + SECRET
+
+
+@pytest.mark.parametrize("kind", ENDINGS)
+def test_only_pixels_stay(kind: str) -> None:
+    data = with_secrets(kind)
+    got = process_image(data, section(kind))
+    assert got.outcome == Outcome.OK
+    assert len(got.data) < len(data)
+    assert SECRET not in got.data
+    assert b"Exif" not in got.data
+    assert np.array_equal(pixels(got.data), pixels(data))
+    with Image.open(io.BytesIO(got.data)) as image:
+        assert not image.getexif()
+        assert not {"exif", "xmp", "icc_profile", "comment", "Comment"} & set(image.info)
+    again = process_image(got.data, section(kind))
+    assert (again.data, again.phash) == (got.data, got.phash)
+
+
+@pytest.mark.parametrize("kind", ENDINGS)
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_plain_file_keeps_its_bytes(kind: str, progressive: bool) -> None:
+    data = saved(kind, **({"progressive": True} if progressive and kind == "JPEG" else {}))
+    assert process_image(data, section(kind)).data == data
+    assert process_image(data, section(kind, reencode="always", quality=30)).data != data or (
+        kind == "PNG"
+    )
+
+
+def _odd(what: str) -> bytes:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    made = Image.new("RGB", (64, 48), (200, 30, 30))
+    stream = io.BytesIO()
+    match what:
+        case "profile":
+            return saved("JPEG", icc_profile=srgb)
+        case "lying":
+            return saved("JPEG", exif=exif)
+        case "grey":
+            made.convert("L").save(stream, "JPEG")
+        case "cmyk":
+            made.convert("CMYK").save(stream, "JPEG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("what", ["profile", "lying", "grey", "cmyk"])
+def test_what_must_be_changed_is_encoded_anew(what: str) -> None:
+    data = _odd(what)
+    got = process_image(data, section("JPEG"))
+    assert got.data == process_image(data, section("JPEG", reencode="always")).data
+    with Image.open(io.BytesIO(got.data)) as image:
+        assert image.mode == "RGB"
+
+
+def test_a_jfif_thumbnail_stays_behind() -> None:
+    plain = saved("JPEG")
+    assert plain[2:4] == b"\xff\xe0"
+    body = plain[6:18] + b"\2\2" + SECRET
+    data = plain[:4] + struct.pack(">H", len(body) + 2) + body + plain[20:]
+    assert stripped(data, "JPEG") == plain
+
+
+@given(data=st.binary(max_size=300), kind=st.sampled_from(["JPEG", "PNG", "WEBP", "GIF"]))
+def test_it_never_raises(data: bytes, kind: str) -> None:
+    heads = {"JPEG": b"\xff\xd8", "PNG": b"\x89PNG\r\n\x1a\n", "WEBP": b"RIFF\0\0\0\0WEBP"}
+    stripped(heads.get(kind, b"") + data, kind)
+
+
+@given(at=st.integers(0, 2500), value=st.integers(0, 255), kind=st.sampled_from(sorted(ENDINGS)))
+def test_a_changed_byte_never_leaks(at: int, value: int, kind: str) -> None:
+    data = bytearray(with_secrets(kind))
+    data[at % len(data)] = value
+    got = process_image(bytes(data), section(kind))
+    assert SECRET not in got.data
+
+
+def test_real_and_hostile_files(data_dir: Path) -> None:
+    n_kept = 0
+    for path in sorted((data_dir / "hostile").rglob("*")):
+        if not path.is_file():
+            continue
+        data = path.read_bytes()
+        kind = sniff(data[:64])
+        if kind not in ENDINGS or len(data) > 2_000_000:
+            continue
+        got = process_image(data, section(kind, max_pixels=4_000_000))
+        if got.outcome != Outcome.OK:
+            continue
+        with Image.open(io.BytesIO(got.data)) as image:
+            assert not image.getexif(), path
+            assert not {"exif", "xmp", "icc_profile", "comment", "photoshop"} & set(image.info)
+        kept = stripped(data, kind)
+        if got.data == kept:
+            n_kept += 1
+            assert np.array_equal(pixels(kept), pixels(data)), path
+    assert n_kept > 30
