@@ -115,7 +115,7 @@ def compare(args: argparse.Namespace, pictures: list[Path], served: Served, fold
     n = len(pictures)
     print(f"\nwebpairs' shard stage after it: {shard.cpu_s:.2f} CPU s in all, {n:,} pictures")
     print(
-        "\n| stored by | pictures | PSNR dB | 5th percentile | kB |\n| --- | ---: " + "| ---: " * 3
+        "\n| stored by | pictures | PSNR dB | 5th percentile | kB |\n| --- " + "| ---: " * 4 + "|"
     )
     for i, tool in enumerate(tools):
         print_fidelity(tool, folder / f"tool-{i}", pictures[0].parent)
