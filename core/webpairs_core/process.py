@@ -5,9 +5,11 @@ import gc
 import os
 import resource
 import threading
+import time
 from multiprocessing import connection, parent_process
 
 _OPEN_FILES = 65_536
+_LOOK_EVERY_S = 0.5
 
 
 def raise_limit_of_open_files() -> None:
@@ -40,6 +42,17 @@ def die_with_parent() -> None:
 
     def watch() -> None:
         connection.wait([sentinel])
+        os._exit(130)
+
+    threading.Thread(target=watch, name="die-with-parent", daemon=True).start()
+
+
+def die_with(parent: int) -> None:
+    """The same for a process that was started as a command of its own, by the process `parent`."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY_S)
         os._exit(130)
 
     threading.Thread(target=watch, name="die-with-parent", daemon=True).start()

@@ -1,7 +1,8 @@
 """Decode images in worker processes: a crash, a bomb or a hang costs one image, not the run.
 
 Not `ProcessPoolExecutor`: one dead worker breaks that pool and all it holds. Here each worker has
-its own pipe, and a feeding thread that replaces the process when it dies or outlives its time.
+its own pipe, and a feeding thread that replaces the process when it dies or outlives its time. Nor
+`multiprocessing.Process`: its children import the command line and all its rooms again.
 """
 
 import asyncio
@@ -9,18 +10,20 @@ import logging
 import os
 import resource
 import signal
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
 from webpairs_core.errors import WebpairsError
-from webpairs_core.process import die_with_parent
+from webpairs_core.process import die_with
 from webpairs_core.records import Outcome
 from webpairs_shards.options import ImageSection
 from webpairs_shards.processed import Processed
@@ -111,16 +114,21 @@ class _Worker:
         self._exchange = threading.Lock()
 
     def start(self) -> None:
-        context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), name="decoder", daemon=True)
-        self._process.start()
+        ours, theirs = socket.socketpair()
+        self._process = subprocess.Popen(  # noqa: S603 - our own words only
+            [sys.executable, "-c", _MAIN, str(theirs.fileno()), str(os.getpid())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            # Before imports: BLAS would reserve address space for each core.
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
+        )
         theirs.close()  # so that its death is the end of our pipe
+        self._pipe = Connection(ours.detach())
         self._pipe.send(self._factory)
         self._is_ready = False
 
     def ask(self, data: bytes, timeout_s: float) -> Processed:
-        if not self._process.is_alive():
+        if self._process.poll() is not None:
             self._restart()  # it died while idle: not this image's doing
         if not self._is_ready:
             self._wait_until_ready()
@@ -153,7 +161,7 @@ class _Worker:
     def _restart(self) -> None:
         with self._exchange:
             self._process.kill()
-            self._process.join()
+            self._process.wait()
             self._pipe.close()
             if not self._is_closed:
                 self.start()
@@ -163,20 +171,23 @@ class _Worker:
         with self._exchange:
             self._is_closed = True
             self._process.kill()
-            self._process.join()
+            self._process.wait()
 
 
-def _serve(pipe: Connection) -> None:
-    die_with_parent()
+_MAIN = "import sys; from webpairs_shards.decode_pool import serve; serve(*map(int, sys.argv[1:]))"
+
+
+def serve(pipe_fd: int, parent: int) -> None:
+    """The life of a worker: its job first, then images in and results out, until the pipe ends."""
+    die_with(parent)
     # Signals to the whole group are the parent's business: a worker that died of one would make its
     # image look like one that crashes decoders.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # Before the factory is unpickled and imports: BLAS would reserve address space for each core.
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     ceiling = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, hard))
+    pipe = Connection(pipe_fd)
     factory: Factory = pipe.recv()
     job = factory()
     pipe.send("ready")

@@ -6,9 +6,9 @@ ada-url and not `urllib.parse`: the latter is right on 22 % of the standard's ow
 
 import re
 from functools import cache, lru_cache
+from typing import Any
 
 import ada_url
-import tldextract
 
 MAX_CHARACTERS = 8_192
 """Of a URL; a longer one is none. Servers refuse it (RFC 9110 §4.1 asks for 8,000 octets), and the
@@ -104,7 +104,9 @@ def registrable_domain(url_or_host: str) -> str:
 
 
 @cache
-def _suffixes() -> tldextract.TLDExtract:
+def _suffixes() -> Any:
+    import tldextract  # and requests with it: a tenth of a second that the fetch need not pay
+
     # No URLs and no cache folder: the list that came with the package, never the network.
     return tldextract.TLDExtract(
         suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from webpairs_core.schema import CANDIDATES, SAMPLES, open_part, read_table
 
@@ -60,6 +59,8 @@ def of_samples(unit: str, parts: Sequence[Path], outcomes: frozenset[str]) -> So
 
 def _rows_with(outcomes: Collection[str], parts: Sequence[Path]) -> tuple[pa.Table, dict[str, int]]:
     """The rows, as candidates and in the order of the first part; and what they are counted as."""
+    import pyarrow.compute as pc  # a later round only
+
     tables = [read_table(part, SAMPLES) for part in parts]
     newest: dict[bytes, str] = {}
     for table in tables:

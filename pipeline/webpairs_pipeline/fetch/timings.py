@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 PHASES = ("fetch", "dns", "connect", "first_byte", "body")
 """`fetch` is the whole attempt, the others are phases of its last request."""
 PERCENTILES = (50, 95, 99)
@@ -20,6 +18,8 @@ def timings(parts: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """
     if not parts:
         return {}
+    import duckdb  # at the end of a fetch only: it need not be there from the start
+
     shares = [p / 100 for p in PERCENTILES]
     columns = ", ".join(
         f"quantile_disc({phase}_ms, {shares}) FILTER ({_had(phase)}) AS {phase}" for phase in PHASES

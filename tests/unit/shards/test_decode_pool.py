@@ -52,7 +52,7 @@ def test_a_worker_that_died_idle_is_nobodys_fault() -> None:
         process = pool._workers[0]._process
         assert process.pid == first.width
         process.kill()
-        process.join()
+        process.wait()
         return [first, await pool.run(b"two")]
 
     with DecodePool(make_unruly_job, 1) as pool:
@@ -77,7 +77,7 @@ def test_leaving_does_not_wait_for_a_hanging_decoder() -> None:
     with DecodePool(make_unruly_job, 2) as pool:
         asyncio.run(leave_early(pool))
         processes = [worker._process for worker in pool._workers]
-    assert not any(process.is_alive() for process in processes)
+    assert all(process.poll() is not None for process in processes)
     assert time.monotonic() - began < 60  # the job sleeps for 600 s
 
 
@@ -113,7 +113,7 @@ def test_leaving_while_a_worker_is_exchanged_leaves_no_process(
     assert is_starting.wait(60)
     worker.close()
     asking.join()
-    assert not worker._process.is_alive()
+    assert worker._process.poll() is not None
 
 
 def test_results_do_not_depend_on_the_number_of_workers() -> None:
