@@ -14,7 +14,12 @@ def pair_key(canonical_url: str, text: str) -> bytes:
 
     `canonical_url` is the WHATWG-serialised URL without its fragment.
     """
-    joined = f"{canonical_url}\n{normalise_text(text)}"
+    return normal_pair_key(canonical_url, normalise_text(text))
+
+
+def normal_pair_key(canonical_url: str, text: str) -> bytes:
+    """`pair_key` of a text that is in its normal form already."""
+    joined = f"{canonical_url}\n{text}"
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).digest()[:KEY_BYTES]
 
 

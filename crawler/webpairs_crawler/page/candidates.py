@@ -172,7 +172,9 @@ def unlisted_lazy_values(attributes: Attributes) -> Iterator[str]:
 def _values(attributes: Attributes, names: Iterable[str]) -> Iterator[str]:
     """The values of these attributes that look like a URL."""
     for name in names:
-        value = (attributes.get(name) or "").strip()
+        value = attributes.get(name)
+        if not value or not (value := value.strip()):
+            continue
         # data-lazy="true", data-image="123", data-original="{...}" are no URLs.
         if ("/" in value or _IMAGE_PATH.search(value)) and value[0] not in "{[<":
             yield value

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import msgspec
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
-from webpairs_core.keys import pair_key
+from webpairs_core.keys import normal_pair_key
 from webpairs_core.records import Pair, TextSource
 from webpairs_core.text import normalise_text
 from webpairs_crawler.optout.signals import (
@@ -33,7 +33,7 @@ from webpairs_crawler.page.sieve import guarded
 from webpairs_crawler.page.social import Card, card_of
 from webpairs_crawler.page.texts import PageTexts
 from webpairs_crawler.web.encoding import utf8_page
-from webpairs_crawler.web.urls import join
+from webpairs_crawler.web.urls import join, join_all
 
 Headers = Iterable[tuple[str, str]]
 
@@ -239,7 +239,7 @@ def _pairs(found: list[FoundImage], facts: _Facts) -> tuple[list[Pair], Counter[
 def _pair(facts: _Facts, image: FoundImage, row: tuple[TextSource, str], position: int) -> Pair:
     source, text = row
     return Pair(
-        key=pair_key(image.urls.url, text),
+        key=normal_pair_key(image.urls.url, text),
         url=image.urls.url,
         src_url=image.urls.src_url,
         text=text,
@@ -259,5 +259,4 @@ def _pair(facts: _Facts, image: FoundImage, row: tuple[TextSource, str], positio
 
 def _links(elements: Elements, base: str) -> tuple[str, ...]:
     hrefs = dict.fromkeys([link[0] for link in elements.links])
-    links = dict.fromkeys([join(base, href) for href in hrefs])
-    return tuple([url for url in links if url])
+    return tuple([url for url in dict.fromkeys(join_all(base, hrefs)) if url])
