@@ -248,7 +248,8 @@ def main() -> None:
         urls = [served.url(args.scheme, path.name) for path in paths]
         asyncio.run(download(urls[:IN_FLIGHT], served.bundle))  # what is made once is made here
         fetch_ms = cpu_ms(lambda: asyncio.run(download(urls, served.bundle)), n)
-        costs, encoded = [], []
+        costs: list[WayCost] = []
+        encoded: list[bytes] = []
         for way in ways(args.format):
             cost, encoded = way_cost(way, pictures)
             costs.append(cost)
