@@ -46,9 +46,8 @@ def join_all(base: str, hrefs: Iterable[str]) -> list[str | None]:
     for href in hrefs:
         plain = _PLAIN.match(href) if len(href) <= max_characters else None
         # Segments of dots, written out or encoded, and names in Punycode are not plain.
-        if plain is None or "/." in href or "xn--" in href:
-            joined.append(_joined(base, href))
-        elif "%2" in href and _ENCODED_DOT.search(href) is not None:
+        is_odd = "/." in href or "xn--" in href or ("%2" in href and _ENCODED_DOT.search(href))
+        if plain is None or is_odd:
             joined.append(_joined(base, href))
         else:
             host, path, relative = plain.groups()
