@@ -72,3 +72,11 @@ def test_constraints_pin_what_is_needed_and_not_torch() -> None:
     assert all("==" in line for line in lines)
     assert wanted - pinned == {"torch"}
     assert not any(name.startswith("nvidia") for name in pinned)
+
+
+def test_every_odd_answer_names_a_test_that_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/odd-answers.md").read_text("utf-8")))
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    written = set(re.findall(r"def (test_\w+)\(", sources))
+    assert len(named) > 30
+    assert named - {"test_house"} <= written

@@ -73,6 +73,35 @@ def test_a_compressed_bomb_is_not_inflated() -> None:
     assert fetch(route, max_bytes=1_000_000).outcome == Outcome.TOO_LARGE
 
 
+def test_a_ratio_no_picture_has_is_refused() -> None:
+    # 4 MB of zeros after a JPEG pack to a thousandth: far from what images do, far under max_bytes.
+    packed = gzip.compress(JPEG + b"\0" * 4_000_000)
+    assert fetch(answer(packed, headers=("Content-Encoding: gzip",))).outcome == Outcome.TOO_LARGE
+    fits = gzip.compress(JPEG + b"\0" * 500_000)
+    assert fetch(answer(fits, headers=("Content-Encoding: gzip",))).outcome == Outcome.OK
+
+
+def test_a_flood_of_headers_is_refused() -> None:
+    flood = tuple(f"X-{i}: a" for i in range(1000))
+    assert fetch(answer(JPEG, headers=flood)).outcome == Outcome.PROTOCOL
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("/a b.jpg", "/a%20b.jpg"),
+        ("/caf\u00e9.jpg", "/caf%C3%A9.jpg"),
+        ("/\ubd80\uc5cc.jpg?q=\u00e9", "/%EB%B6%80%EC%97%8C.jpg?q=%C3%A9"),
+        ("/a%20b.jpg", "/a%20b.jpg"),
+        ("/x/../y.jpg", "/y.jpg"),
+    ],
+)
+def test_urls_are_encoded_as_browsers_do(written: str, asked: str) -> None:
+    with HostileWeb({asked: answer(JPEG)}) as web:
+        [got] = fetch_all([web.url(written)])
+    assert got.outcome == Outcome.OK
+
+
 async def _endless(request: Request) -> None:
     await request.send(b"HTTP/1.1 200 OK\r\n\r\n" + JPEG)
     while True:
