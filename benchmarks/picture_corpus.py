@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 SEED = 1
-_MEDIAN_MP, _SIGMA = 0.42, 0.95
-"""Of the lognormal sizes: mean 0.66 MP, median 0.42."""
+_MEDIAN_MP, _SIGMA = 0.5, 0.95
+"""Of the lognormal sizes, in megapixels; with the cap, and PNGs halved, the mean is 0.66."""
 _BITS_PER_PIXEL = 1.6
 
 

@@ -42,7 +42,12 @@ def test_symmetric_and_striped_pictures(at: int, colour: int, is_row: bool) -> N
 
 def test_a_tie_is_left_to_imagehash_and_only_a_tie(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Image.Image] = []
-    monkeypatch.setattr(module, "_by_imagehash", lambda grey: asked.append(grey) or 7)
+
+    def note(grey: Image.Image) -> int:
+        asked.append(grey)
+        return 7
+
+    monkeypatch.setattr(module, "_by_imagehash", note)
     assert phash(Image.new("RGB", (40, 30), "white")) == 7
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     assert phash(Image.fromarray(noise)) != 7

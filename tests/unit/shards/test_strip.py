@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,9 +25,8 @@ SECRET = b"SECRET-PLACE"
 
 
 def section(kind: str, **fields: Any) -> ImageSection:
-    return ImageSection(
-        min_side_px=1, max_aspect=1e6, resize="none", format=ENDINGS[kind], **fields
-    )
+    given = {"min_side_px": 1, "max_aspect": 1e6, "resize": "none", "format": ENDINGS[kind]}
+    return msgspec.convert(given | fields, ImageSection)
 
 
 def saved(kind: str, **options: Any) -> bytes:
