@@ -46,8 +46,7 @@ def join_all(base: str, hrefs: Iterable[str]) -> list[str | None]:
     for href in hrefs:
         plain = _PLAIN.match(href) if len(href) <= max_characters else None
         # Segments of dots, written out or encoded, and names in Punycode are not plain.
-        is_odd = "/." in href or "xn--" in href or ("%2" in href and _ENCODED_DOT.search(href))
-        if plain is None or is_odd:
+        if plain is None or "/." in href or "xn--" in href or ("%2" in href and _has_dot(href)):
             joined.append(_joined(base, href))
         else:
             host, path, relative = plain.groups()
@@ -80,6 +79,10 @@ def origin_of(url: str) -> str:
     """Scheme, host and port of a canonical URL (RFC 6454): what one robots.txt speaks for."""
     scheme, _, authority = url.split("/", 3)[:3]
     return f"{scheme}//{authority}"
+
+
+def _has_dot(href: str) -> bool:
+    return _ENCODED_DOT.search(href) is not None
 
 
 @lru_cache(maxsize=1024)
