@@ -36,16 +36,24 @@ _CLEAN = rb"[A-Za-z0-9/_.~!$&()*+,;=:@?-]*+"
 _CLEAN_URL = rb"((?:https?:)?//(?:[a-z0-9-]+\.)++[a-z]{2,}/" + _CLEAN + rb")"
 # From the root, or with a first segment that cannot be a scheme.
 _CLEAN_REFERENCE = rb"((?:/(?!/)|[A-Za-z0-9_-]++[./])" + _CLEAN + rb")"
-# Printable ASCII with single blanks inside: no `"` and `\` (JSON), no `&` (references).
-_CLEAN_TEXT = rb"([!#-%'-\[\]-~]++(?: [!#-%'-\[\]-~]++)*+)"
+# Single blanks inside; no control characters, no `"` and `\` (JSON), no `&` (references). ASCII of
+# that kind is in its normal form; whether other letters are is asked of those texts only.
+_CLEAN_TEXT = rb"([!#-%'-\[\]-~\x80-\xff]++(?: [!#-%'-\[\]-~\x80-\xff]++)*+)"
+# Latin, Greek (most), Cyrillic, dashes and quotation marks, Kana, Han, Hangul: none is a blank or
+# dropped, and NFC neither changes one nor joins it to what stands before.
+_CLEAN_LETTERS = re.compile(
+    "[ -~\xa1-\xac\xae-\u017f\u0388-\u047f\u2010-\u2027\u3041-\u3096\u309b-\u30ff\u4e00-\u9fbf"
+    "\uac00-\ud7a3]*+"
+)
 
 
 def _text_pattern(key: bytes) -> bytes:
     return rb'(?:, ?"' + key + rb'": ?"(?:' + _CLEAN_TEXT + rb'"|(' + _STRING + rb')"))?+'
 
 
+# From the I on and then back: a single byte is what the engine searches quickest.
 _IMAGE = re.compile(
-    rb'\{"path": ?"IMG@/src"(?:, ?"url": ?"(?:'
+    rb'I(?:(?<=\{"path":"I)|(?<=\{"path": "I))MG@/src"(?:, ?"url": ?"(?:'
     + _CLEAN_URL
     + rb'"|'
     + _CLEAN_REFERENCE
@@ -90,8 +98,10 @@ def pairs_of_one_source(found: list[Groups], base: str, source: TextSource) -> P
             text = normal(groups[at + 1])
             if not text:
                 continue
-        elif len(text) > TEXT_CHARS:
+        elif not (text.isascii() or _is_clean(text)) or len(text) > TEXT_CHARS:
             text = normal(text)
+            if not text:
+                continue
         url = groups[0]
         if not url:
             reference = groups[1]
@@ -109,7 +119,7 @@ def pairs_of_one_source(found: list[Groups], base: str, source: TextSource) -> P
         keys.append(sha256(url + b"\n" + text).digest()[:KEY_BYTES])  # as `PairRows.add`
         urls.append(url)
         texts.append(text)
-    unpaired = Counter(reasons)
+    unpaired = dict(Counter(reasons)) if reasons else {}
     unpaired["no_text"] = len(found) - len(keys) - len(reasons)
     return PairRows(
         keys=keys,
@@ -124,6 +134,11 @@ def pairs_of_one_source(found: list[Groups], base: str, source: TextSource) -> P
 def written_url(groups: Groups) -> str:
     """The URL of a cut link as written."""
     return json_string(groups[0] or groups[1] or groups[2])
+
+
+def _is_clean(text: bytes) -> bool:
+    """Whether a text of letters outside ASCII is known to be in its normal form."""
+    return _CLEAN_LETTERS.fullmatch(text.decode("utf-8", "replace")) is not None
 
 
 def normal(raw: bytes) -> bytes:

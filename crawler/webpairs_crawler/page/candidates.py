@@ -66,7 +66,7 @@ _LAZY_NAME = re.compile(r"src|lazy|original|image|full|large")
 _IMAGE_PATH = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|bmp)(?:[?#]|\Z)", re.IGNORECASE)
 _IMAGE_ENDS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp")
 _PLACEHOLDER = re.compile(
-    r"(?:\A|[/_-])(?:blank|spacer|pixel|transparent|placeholder|lazy|loading|grey|gray|1x1|clear)"
+    r"(?:\A|[/_-])(?=[bsptlgc1])(?:blank|spacer|pixel|transparent|placeholder|lazy|loading|grey|gray|1x1|clear)"
     r"[^/]*\.(?:gif|png|svg|jpe?g|webp)(?:[?#]|\Z)",
     re.IGNORECASE,
 )

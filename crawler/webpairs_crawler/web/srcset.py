@@ -18,7 +18,7 @@ _DESCRIPTOR = re.compile(r"(?:[^ \t\n\f\r(]|\([^)]*+(?:\)|\Z))++")
 # What nearly all candidates look like, in one step; whatever else it is, the steps below decide.
 # A run of commas belongs to the URL only when more of the URL follows it.
 _USUAL = re.compile(
-    r"[ \t\n\f\r,]*+((?:[^ \t\n\f\r,]|,++(?=[^ \t\n\f\r]))++)"
+    r"[ \t\n\f\r,]*+((?:[^ \t\n\f\r,]++|,++(?=[^ \t\n\f\r]))++)"
     r"(?:[ \t\n\f\r]++(?:([1-9][0-9]{0,8})w|([0-9]{1,3}(?:\.[0-9]{1,9})?)x))?[ \t\n\f\r]*+(?:,|\Z)"
 )
 # Valid non-negative integer; valid floating-point number (HTML standard, "Numbers").

@@ -35,32 +35,19 @@ def join(base: str, href: str) -> str | None:
     None when it is empty, malformed, longer than `MAX_CHARACTERS` or of another scheme (data:,
     javascript:, mailto: ...).
     """
-    return join_all(base, (href,))[0]
+    return _join(base, _parts(base), href)
 
 
 def join_all(base: str, hrefs: Iterable[str]) -> list[str | None]:
     """`join` of many references on one page, in order."""
-    scheme, origin, folder = _parts(base)
-    max_characters = MAX_CHARACTERS - len(base) if origin else -1
-    joined: list[str | None] = []
-    for href in hrefs:
-        plain = _PLAIN.match(href) if len(href) <= max_characters else None
-        # Segments of dots, written out or encoded, and names in Punycode are not plain.
-        if plain is None or "/." in href or "xn--" in href or ("%2" in href and _has_dot(href)):
-            joined.append(_joined(base, href))
-        else:
-            host, path, relative = plain.groups()
-            if relative is not None:
-                joined.append(folder + relative)
-            elif host is None:
-                joined.append(origin + path)
-            else:
-                joined.append(host + path if host[0] == "h" else scheme + host + path)
-    return joined
+    parts = _parts(base)
+    return [_join(base, parts, href) for href in hrefs]
 
 
 def canonical(url: str) -> str | None:
     """The WHATWG serialisation of an absolute http(s) URL; None as in `join`."""
+    if url.startswith(_SCHEMES) and (plain := _plain(url, MAX_CHARACTERS)):
+        return plain[1] + plain[2]
     try:
         return _web_only(ada_url.normalize_url(url))
     except (ValueError, UnicodeError):
@@ -81,8 +68,28 @@ def origin_of(url: str) -> str:
     return f"{scheme}//{authority}"
 
 
-def _has_dot(href: str) -> bool:
-    return _ENCODED_DOT.search(href) is not None
+def _join(base: str, parts: tuple[str, str, str], href: str) -> str | None:
+    scheme, origin, folder = parts
+    plain = _plain(href, MAX_CHARACTERS - len(base)) if origin else None
+    if plain is None:
+        return _joined(base, href)
+    host, path, relative = plain.groups()
+    if relative is not None:
+        return folder + relative
+    if host is None:
+        return origin + path
+    return host + path if host[0] == "h" else scheme + host + path
+
+
+def _plain(href: str, max_characters: int) -> re.Match[str] | None:
+    """What a reference consists of; None when the standard might write it in another way."""
+    if len(href) > max_characters:
+        return None
+    plain = _PLAIN.match(href)
+    # Segments of dots, written out or encoded, and names in Punycode are not plain.
+    if plain is None or "/." in href or "xn--" in href:
+        return None
+    return None if "%2" in href and _ENCODED_DOT.search(href) is not None else plain
 
 
 @lru_cache(maxsize=1024)
