@@ -10,7 +10,7 @@ squared error, and of the 5th-percentile file. `import` is CPU seconds, `RSS` th
 
 import argparse
 import json
-import os
+import math
 import subprocess
 import sys
 import tempfile
@@ -142,6 +142,20 @@ def webpairs(mode: str) -> Steps:
     return lambda data, _: process_image(data, section).data, lambda x, _: x, lambda x: x
 
 
+def stored_pixels(mode: str, data: bytes) -> bytes:
+    """What `webpairs` encodes, by way of a format without loss; not timed."""
+    import msgspec
+    from PIL import Image
+
+    from webpairs_shards.image import process_image
+    from webpairs_shards.options import ImageSection
+
+    fields = {"min_side_px": 1, "max_aspect": 100, "size_px": SIDE, "format": "png"}
+    section = msgspec.convert(fields | {"mode": mode, "reencode": "always"}, ImageSection)
+    with Image.open(BytesIO(process_image(data, section).data)) as image:
+        return image.tobytes()
+
+
 WAYS: dict[str, Callable[[], Steps]] = {
     "Pillow LANCZOS (reference)": lambda: pillow("LANCZOS"),
     "Pillow LANCZOS, reducing_gap 2": lambda: pillow("LANCZOS", 2.0),
@@ -183,7 +197,7 @@ def measure(name: str, folder: Path) -> None:
     files = [path.read_bytes() for path in sorted(folder.glob("*.bin"))]
     targets = [(w, h) for w, h in json.loads((folder / "targets.json").read_text())]
     costs = [0, 0, 0]
-    with Path(os.devnull if name.startswith("webpairs") else folder / "out.rgb").open("wb") as out:
+    with (folder / "out.rgb").open("wb") as out:
         for data, target in zip(files, targets, strict=True):
             turns = []
             for _ in range(TURNS):
@@ -196,10 +210,10 @@ def measure(name: str, folder: Path) -> None:
                 at.append(time.process_time_ns())
                 turns.append([b - a for a, b in pairwise(at)])
             costs = [a + b for a, b in zip(costs, min(turns, key=sum), strict=True)]
-            if not name.startswith("webpairs"):
-                out.write(small.tobytes() if hasattr(small, "tobytes") else _bytes_of(small))
+            out.write(_pixels(name, data, small))
+    peak_mb = _peak_mb()
     ms = [cost / len(files) / 1e6 for cost in costs]
-    print(json.dumps({"ms": ms, "import_s": started, "rss_mb": _peak_mb()}))
+    print(json.dumps({"ms": ms, "import_s": started, "rss_mb": peak_mb}))
 
 
 def _peak_mb() -> float:
@@ -208,8 +222,13 @@ def _peak_mb() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
-def _bytes_of(image: Any) -> bytes:
-    return bytes(image.write_to_memory())
+def _pixels(name: str, data: bytes, small: Any) -> bytes:
+    if name.startswith("webpairs"):
+        return stored_pixels(name.split()[1].rstrip(","), data)
+    for way in ("tobytes", "write_to_memory"):
+        if hasattr(small, way):
+            return bytes(getattr(small, way)())
+    raise TypeError(type(small))
 
 
 def rows(names: list[str], folder: Path) -> Iterator[str]:
@@ -229,16 +248,13 @@ def rows(names: list[str], folder: Path) -> Iterator[str]:
             yield f"| {name} | {run.stderr.strip().splitlines()[-1][:70]} |"
             continue
         found = json.loads(run.stdout)
-        fidelity = "| | "
-        if not name.startswith("webpairs"):
-            pixels = np.fromfile(folder / "out.rgb", np.uint8).astype(np.float32)
-            reference = pixels if reference is None else reference
-            parts = [float(p.mean()) for p in np.split((pixels - reference) ** 2, ends)]
-            pooled = float(((pixels - reference) ** 2).mean(dtype=np.float64))
-            psnr = [
-                10 * np.log10(255**2 / max(e, 1e-9)) for e in (pooled, np.quantile(parts, 0.95))
-            ]
-            fidelity = f"| {psnr[0]:.1f} | {psnr[1]:.1f} " if pooled else "| ref | ref "
+        pixels = np.fromfile(folder / "out.rgb", np.uint8).astype(np.float32)
+        reference = pixels if reference is None else reference
+        parts = [float(p.mean()) for p in np.split((pixels - reference) ** 2, ends)]
+        pooled = float(((pixels - reference) ** 2).mean(dtype=np.float64))
+        errors = (pooled, float(np.quantile(parts, 0.95)))
+        psnr = [10 * math.log10(255**2 / max(error, 1e-9)) for error in errors]
+        fidelity = f"| {psnr[0]:.1f} | {psnr[1]:.1f} " if pooled else "| ref | ref "
         split = " | ".join(f"{ms:.2f}" for ms in found["ms"])
         yield (
             f"| {name} | {split} | **{sum(found['ms']):.2f}** {fidelity}"

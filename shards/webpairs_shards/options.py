@@ -25,8 +25,8 @@ class ImageSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     size_px: Annotated[int, Meta(ge=1, le=4096)] = 256
     mode: Mode = "faithful"
     """How near the stored pixels come to a full decode and Pillow's LANCZOS, before encoding
-    (docs/adr/0010-image-stage.md). faithful: 45 to 51 dB; fast: JPEG decoded at the smallest
-    scale that is large enough, 33 to 35 dB for a sixth less CPU; best: 58 dB and more, at twice the
+    (docs/adr/0010-image-stage.md). faithful: 48 dB; fast: JPEG decoded at the smallest
+    scale that is large enough, 35 dB for a tenth less CPU; best: 60 dB, at twice the
     CPU."""
     format: ImageFormat = "jpg"
     quality: Annotated[int, Meta(ge=1, le=100)] = 90

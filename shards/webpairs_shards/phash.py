@@ -1,4 +1,4 @@
-"""The perceptual hash of a picture: `imagehash.phash`, bit for bit, at a tenth of its price.
+"""The perceptual hash of a picture: `imagehash.phash`, bit for bit, without importing scipy.
 
 Its DCT is two products with a small matrix here; imagehash itself, which imports scipy for it, is
 asked only where a coefficient lies so near the median that rounding could decide a bit.

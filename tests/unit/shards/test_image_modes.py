@@ -1,12 +1,14 @@
 """How near each mode comes to a full decode and Pillow's LANCZOS, and what none of them changes."""
 
 import io
+import struct
+import zlib
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from picture_corpus import drawn
 from webpairs_core.records import Outcome
@@ -40,6 +42,12 @@ def files() -> list[tuple[str, bytes]]:
 
 
 FILES = files()
+
+
+def swapped_profile() -> bytes:
+    """sRGB with the names of its red and green primaries exchanged."""
+    data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return data.replace(b"rXYZ", b"tmp!").replace(b"gXYZ", b"rXYZ").replace(b"tmp!", b"gXYZ")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -95,6 +103,64 @@ def test_grey_and_cmyk_become_three_channels(mode: str, kind: str) -> None:
         assert image.mode == "RGB"
         expected = (90, 90, 90) if kind == "L" else (215, 0, 0)
         assert np.asarray(image)[9, 9].tolist() == pytest.approx(expected, abs=4)
+
+
+def _png(depth: int, colour_type: int, pixel: bytes) -> bytes:
+    """600 × 500 of one colour, of a kind that Pillow does not write."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(name + body))
+        return struct.pack(">I", len(body)) + name + body + crc
+
+    head = struct.pack(">IIBBBBB", 600, 500, depth, colour_type, 0, 0, 0)
+    lines = zlib.compress((b"\0" + pixel * 600) * 500)
+    ends = chunk(b"IHDR", head) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + ends
+
+
+def _odd(what: str) -> tuple[bytes, tuple[int, int, int]]:
+    """A file, and the colour that a browser shows."""
+    stream = io.BytesIO()
+    size = (600, 500)
+    match what:
+        case "16-bit grey":
+            return _png(16, 0, b"\x40\x99"), (64, 64, 64)
+        case "16-bit colour":
+            return _png(16, 2, b"\x40\x01\x80\x01\xc0\x01"), (64, 128, 192)
+        case "alpha":
+            Image.new("RGBA", size, (200, 0, 0, 0)).save(stream, "PNG")
+        case "alpha in WebP":
+            Image.new("RGBA", size, (200, 0, 0, 0)).save(stream, "WEBP", lossless=True)
+        case "transparent palette entry":
+            picture = Image.new("P", size, 3)
+            picture.putpalette([0, 0, 0, 9, 9, 9, 99, 0, 0, 200, 30, 30])
+            picture.save(stream, "PNG", transparency=3)
+        case "profile" | "profile in PNG":
+            kind = "JPEG" if what == "profile" else "PNG"
+            picture = Image.new("RGB", size, (200, 50, 50))
+            picture.save(stream, kind, icc_profile=swapped_profile())
+            return stream.getvalue(), (50, 200, 50)
+    return stream.getvalue(), (255, 255, 255)
+
+
+ODD = ["16-bit grey", "16-bit colour", "alpha", "alpha in WebP", "transparent palette entry"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size_px", [256, 4096])
+@pytest.mark.parametrize("what", [*ODD, "profile", "profile in PNG"])
+def test_odd_files_are_right_when_shrunk(mode: str, size_px: int, what: str) -> None:
+    """And when not: then the received bytes, if kept, must be what a browser shows, too."""
+    data, colour = _odd(what)
+    got = process_image(data, section(mode, size_px=size_px))
+    assert got.outcome == Outcome.OK
+    assert min(got.width, got.height) == min(size_px, 500)
+    with Image.open(io.BytesIO(got.data)) as image:
+        assert image.mode == "RGB"
+        assert "icc_profile" not in image.info
+        found = np.asarray(image, int)
+    assert np.abs(found - np.array(colour)).max() <= 8
+    assert got.data[24:26] == b"\x08\x02"  # 8 bits, colour
 
 
 @pytest.mark.parametrize("mode", MODES)
