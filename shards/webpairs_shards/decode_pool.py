@@ -116,11 +116,13 @@ class _Worker:
     def start(self) -> None:
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(  # noqa: S603 - our own words only
-            [sys.executable, "-c", _MAIN, str(theirs.fileno()), str(os.getpid())],
+            # -P: what lies in the folder where the command was given must not be imported.
+            [sys.executable, "-P", "-c", _MAIN, str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             # Before imports: BLAS would reserve address space for each core.
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
+            env=os.environ
+            | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
         )
         theirs.close()  # so that its death is the end of our pipe
         self._pipe = Connection(ours.detach())
