@@ -65,6 +65,8 @@ class Fetcher:
         self._n_running = self._n_asleep = 0
         self._wake: asyncio.TimerHandle | None = None
         self._change = asyncio.Event()
+        self._is_closing = False
+        """A task has failed or the block is left: nothing new may start in a group that ends."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -80,6 +82,7 @@ class Fetcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._is_closing = True
         if self._wake is not None:
             self._wake.cancel()
         for task in self._tasks:
@@ -175,13 +178,17 @@ class Fetcher:
 
     @property
     def _has_place(self) -> bool:
-        return self._n_running - self._n_asleep < self._fetch.concurrency
+        is_full = self._n_running - self._n_asleep >= self._fetch.concurrency
+        return not (is_full or self._is_closing)
 
     def _woken(self) -> None:
         self._wake = None
         self._dispatch()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._is_closing:
+            work.close()
+            return
         self._n_running += 1
         task = self._group.create_task(work)
         self._tasks.add(task)
@@ -191,7 +198,9 @@ class Fetcher:
         self._tasks.discard(task)
         self._n_running -= 1
         self._change.set()
-        if not task.cancelled() and task.exception() is None:
+        if task.cancelled() or task.exception() is not None:
+            self._is_closing = True
+        else:
             self._dispatch()
 
     async def _step(self, errand: Errand, host: str) -> None:
