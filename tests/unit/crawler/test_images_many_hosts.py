@@ -93,3 +93,23 @@ def test_a_large_host_may_have_a_larger_budget() -> None:
     with HostileWeb({f"/{i}": slow for i in range(30)}) as web:
         asyncio.run(fetch_all([web.url(f"/{i}") for i in range(30)]))
     assert most == 6
+
+
+def test_a_fetch_that_fails_starts_nothing_more() -> None:
+    said: list[object] = []
+
+    async def fail(_: Fetched) -> None:
+        raise ValueError("the disk is full")
+
+    async def fetch_all() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        crawl = CrawlSection(private_networks=LOOPBACK, site_files=())
+        async with Fetcher(crawl, FetchSection(concurrency=4)) as fetcher:
+            for i in range(40):
+                fetcher.add(f"no url {i}", fail)
+                fetcher.add(f"http://127.0.0.{i + 2}:1/x.jpg", fail)
+            await fetcher.idle()
+
+    with pytest.raises(BaseExceptionGroup):
+        asyncio.run(fetch_all())
+    assert said == []
