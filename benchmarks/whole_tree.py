@@ -21,6 +21,8 @@ from typing import NamedTuple
 _SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER, prctl(2)."""
 _SAMPLE_S = 0.05
+_WITH_BYTECODE = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+"""An editable install without .pyc files compiles itself at each start, which no user's does."""
 
 
 class TreeCost(NamedTuple):
@@ -45,7 +47,7 @@ def tree_cost(*words: str | Path, env: Mapping[str, str] | None = None) -> TreeC
                 stdout=stdout,
                 stderr=stderr,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **(env or {})},
+                env={**_WITH_BYTECODE, **(env or {})},
                 check=False,
             )
         found = json.loads(result.read_text()) if result.exists() else {"exit": "none"}

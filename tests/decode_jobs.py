@@ -1,11 +1,25 @@
 """Jobs for the decode pool that do what a broken decoder does; picklable, so in a module."""
 
 import os
+import pickle
+import struct
+import sys
 import time
+from pathlib import Path
 
 from webpairs_core.records import Outcome
-from webpairs_shards.decode_pool import Job
+from webpairs_shards.decode_worker import Job
 from webpairs_shards.processed import Processed
+
+
+class _Touch:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (Path(self._path),)
 
 
 def make_unruly_job() -> Job:
@@ -20,6 +34,9 @@ def _unruly(data: bytes) -> Processed:
         os._exit(0)
     if data == b"hang":
         time.sleep(600)
+    if data.startswith(b"touch "):
+        evil = pickle.dumps(_Touch(data.removeprefix(b"touch ").decode()))
+        os.write(int(sys.argv[1]), struct.pack("!Q", len(evil)) + evil)
     if data == b"raise":
         raise RuntimeError("a decoder's bug: this traceback on stderr is part of a test")
     if data == b"memory":

@@ -6,7 +6,6 @@ import os
 import resource
 import threading
 import time
-from multiprocessing import connection, parent_process
 
 _OPEN_FILES = 65_536
 _LOOK_EVERY_S = 0.5
@@ -35,6 +34,8 @@ def die_with_parent() -> None:
 
     An orphan that went on would fetch and write beside the next run of the same command.
     """
+    from multiprocessing import connection, parent_process  # 20 ms, and not for every process
+
     parent = parent_process()
     if parent is None:
         return

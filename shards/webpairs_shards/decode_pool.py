@@ -8,31 +8,25 @@ its own pipe, and a feeding thread that replaces the process when it dies or out
 import asyncio
 import logging
 import os
-import resource
-import signal
+import pickle
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from multiprocessing.connection import Connection
+from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from webpairs_core.errors import WebpairsError
-from webpairs_core.process import die_with
 from webpairs_core.records import Outcome
-from webpairs_shards.options import ImageSection
+from webpairs_shards.decode_worker import Factory, Pipe
 from webpairs_shards.processed import Processed
 
 log = logging.getLogger(__name__)
-
-Job = Callable[[bytes], Processed]
-Factory = Callable[[], Job]
-"""Called once in each worker: what imports much does so there and only there. Picklable."""
 
 TIMEOUT_S = 60.0
 """For one image."""
@@ -40,27 +34,8 @@ START_TIMEOUT_S = 120.0
 _MAX_STARTS = 3
 """A process killed while it starts, for lack of memory perhaps, is started anew; one that always
 dies has a reason that does not go away."""
-MEMORY_BYTES = 4 * 2**30
-"""Address space of a worker. The largest picture allowed by default needs a third of it."""
-
 _CRASHED = Processed(outcome=Outcome.DECODER_CRASHED)
-
-
-def image_job(section: ImageSection) -> Factory:
-    """The job of the fetch stage: `process_image` by these options."""
-    return partial(_make_image_job, section)
-
-
-def _make_image_job(section: ImageSection) -> Job:
-    from webpairs_shards.image import process_image  # numpy, imagehash: only workers pay for them
-
-    def process(data: bytes) -> Processed:
-        try:
-            return process_image(data, section)
-        except MemoryError:
-            return _CRASHED
-
-    return process
+_answer_of = msgspec.msgpack.Decoder(Processed).decode
 
 
 class DecodePool:
@@ -100,17 +75,19 @@ class DecodePool:
         trace: TracebackType | None,
     ) -> None:
         for worker in self._workers:
-            worker.close()
+            worker.end()
         self._threads.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            worker.close()
 
 
 class _Worker:
-    """One process and our end of its pipe. Only `close` may be called from another thread."""
+    """One process and our end of its pipe. Only `end` may be called from another thread."""
 
     def __init__(self, factory: Factory) -> None:
         self._factory = factory
         self._is_ready = self._is_closed = False
-        # Held where the process is exchanged: `close` must find the new one or prevent it.
+        # Held where the process is exchanged: `end` must find the new one or prevent it.
         self._exchange = threading.Lock()
 
     def start(self) -> None:
@@ -125,9 +102,10 @@ class _Worker:
             | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
         )
         theirs.close()  # so that its death is the end of our pipe
-        self._pipe = Connection(ours.detach())
-        self._pipe.send(self._factory)
+        self._pipe = Pipe(ours)
         self._is_ready = False
+        with suppress(OSError):  # one that is dead already is found to be so when it is needed
+            self._pipe.send(pickle.dumps(self._factory), START_TIMEOUT_S)
 
     def ask(self, data: bytes, timeout_s: float) -> Processed:
         if self._process.poll() is not None:
@@ -135,12 +113,11 @@ class _Worker:
         if not self._is_ready:
             self._wait_until_ready()
         try:
-            self._pipe.send_bytes(data)
-            if self._pipe.poll(timeout_s):
-                answer: Processed = self._pipe.recv()
-                return answer
+            self._pipe.send(data, timeout_s)
+            return _answer_of(self._pipe.receive(timeout_s))
+        except TimeoutError:
             log.warning("an image took more than %.0f s to decode: worker replaced", timeout_s)
-        except (EOFError, OSError):
+        except (EOFError, OSError, msgspec.MsgspecError):
             log.warning("a decoder crashed: worker replaced")
         self._restart()
         return _CRASHED
@@ -148,10 +125,9 @@ class _Worker:
     def _wait_until_ready(self) -> None:
         for n_left in reversed(range(_MAX_STARTS)):
             try:
-                if self._pipe.poll(START_TIMEOUT_S):
-                    self._pipe.recv()
-                    self._is_ready = True
-                    return
+                self._pipe.receive(START_TIMEOUT_S)
+                self._is_ready = True
+                return
             except (EOFError, OSError):
                 if n_left:
                     self._restart()
@@ -168,34 +144,18 @@ class _Worker:
             if not self._is_closed:
                 self.start()
 
-    def close(self) -> None:
+    def end(self) -> None:
         """End the process; a thread that waits for its answer finds the pipe at its end."""
         with self._exchange:
             self._is_closed = True
             self._process.kill()
             self._process.wait()
 
+    def close(self) -> None:
+        """Let go of the pipe, when no thread uses it any more."""
+        self._pipe.close()
 
-_MAIN = "import sys; from webpairs_shards.decode_pool import serve; serve(*map(int, sys.argv[1:]))"
 
-
-def serve(pipe_fd: int, parent: int) -> None:
-    """The life of a worker: its job first, then images in and results out, until the pipe ends."""
-    die_with(parent)
-    # Signals to the whole group are the parent's business: a worker that died of one would make its
-    # image look like one that crashes decoders.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    ceiling = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (ceiling, hard))
-    pipe = Connection(pipe_fd)
-    factory: Factory = pipe.recv()
-    job = factory()
-    pipe.send("ready")
-    while True:
-        try:
-            data = pipe.recv_bytes()
-        except EOFError:
-            return
-        pipe.send(job(data))
+_MAIN = (
+    "import sys; from webpairs_shards.decode_worker import serve; serve(*map(int, sys.argv[1:]))"
+)

@@ -84,7 +84,7 @@ def decoders(pid: int) -> list[int]:
     lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     children = [int(child) for some in lists for child in some.split()]
     commands = {child: Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
-    return [child for child, command in commands.items() if b"decode_pool" in command]
+    return [child for child, command in commands.items() if b"decode_worker" in command]
 
 
 def wait_for(web: HostileWeb, n: int, process: "subprocess.Popen[bytes]") -> None:

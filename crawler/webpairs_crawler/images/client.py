@@ -6,7 +6,6 @@ their address pass the same check (aiohttp asks no resolver about literal addres
 
 import asyncio
 import socket
-import ssl
 from time import monotonic
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
@@ -52,7 +51,7 @@ class Client:
         self._resolver = Resolver()
         connector = aiohttp.TCPConnector(
             limit=0,  # the schedule limits
-            ssl=ssl.create_default_context(),  # one: making it parses all root certificates
+            ssl=True,  # aiohttp's one context: making another parses all root certificates anew
             resolver=self._resolver,
             use_dns_cache=False,  # the resolver has one that is bounded and knows dead names
             keepalive_timeout=_KEEPALIVE_S,

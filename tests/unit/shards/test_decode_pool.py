@@ -15,7 +15,8 @@ from decode_jobs import make_stillborn_job, make_unruly_job
 from hostile_web import picture
 from webpairs_core.errors import WebpairsError
 from webpairs_core.records import Outcome
-from webpairs_shards.decode_pool import DecodePool, Factory, _Worker, image_job
+from webpairs_shards.decode_pool import DecodePool, _Worker
+from webpairs_shards.decode_worker import Factory, image_job
 from webpairs_shards.options import ImageSection
 from webpairs_shards.processed import Processed
 
@@ -44,6 +45,27 @@ def test_a_crash_costs_one_image(way: bytes) -> None:
 def test_a_hang_costs_its_time_and_one_image() -> None:
     found = run_all(make_unruly_job, [b"hang", b"one", b"two"], workers=1, timeout_s=0.5)
     assert outcomes(found) == ["decoder_crashed", "ok", "ok"]
+
+
+def test_a_worker_that_takes_nothing_costs_its_time_and_one_image() -> None:
+    """Stopped, it does not even empty its pipe: sending must have an end, too."""
+    large = bytes(16 * 2**20)
+
+    async def stop_between(pool: DecodePool) -> list[Processed]:
+        first = await pool.run(b"one")
+        os.kill(first.width, signal.SIGSTOP)
+        return [first, await pool.run(large), await pool.run(b"two")]
+
+    with DecodePool(make_unruly_job, 1, timeout_s=0.5) as pool:
+        found = asyncio.run(stop_between(pool))
+    assert outcomes(found) == ["ok", "decoder_crashed", "ok"]
+
+
+def test_an_answer_is_data_and_never_code(tmp_path: Path) -> None:
+    """A decoder that a hostile file took over can write what it likes into the pipe."""
+    found = run_all(make_unruly_job, [b"touch " + bytes(tmp_path / "evil")], workers=1)
+    assert outcomes(found) == ["decoder_crashed"]
+    assert not (tmp_path / "evil").exists()
 
 
 def test_a_worker_that_died_idle_is_nobodys_fault() -> None:
@@ -104,15 +126,16 @@ def test_leaving_while_a_worker_is_exchanged_leaves_no_process(
 
     def slow_start(self: _Worker) -> None:
         is_starting.set()
-        time.sleep(0.2)  # long enough for `close` to come in between, if it could
+        time.sleep(0.2)  # long enough for `end` to come in between, if it could
         start(self)
 
     monkeypatch.setattr(_Worker, "start", slow_start)
     asking = threading.Thread(target=worker.ask, args=(b"abort", 60.0))
     asking.start()
     assert is_starting.wait(60)
-    worker.close()
+    worker.end()
     asking.join()
+    worker.close()
     assert worker._process.poll() is not None
 
 
