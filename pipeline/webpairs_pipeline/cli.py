@@ -22,6 +22,7 @@ from webpairs_core import __version__
 from webpairs_core.errors import WebpairsError
 from webpairs_core.files import disk_errors
 from webpairs_core.funnel import table
+from webpairs_core.process import without_pandas
 from webpairs_pipeline.recipe import load_recipe
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import COMMANDS, STAGES, StageSpec, run_stage
@@ -36,6 +37,12 @@ _WHAT = {
     "train": "train CLIP on the shards",
     "eval": "judge the model: zero-shot classification",
 }
+
+
+def command() -> int:
+    """`main` in a process of its own."""
+    without_pandas()
+    return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -298,4 +305,4 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

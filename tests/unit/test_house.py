@@ -40,6 +40,16 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_arrow_does_not_import_pandas_in_our_commands() -> None:
+    """It would at the first list; pandas is installed with the development tools."""
+    lists = "import pyarrow as pa; pa.array([1]); print('pandas' in sys.modules)"
+    ours = "from webpairs_core.process import without_pandas; without_pandas();"
+    for first, expected in (("", "True"), (ours, "False")):
+        words = [sys.executable, "-c", f"import sys; {first} {lists}"]
+        printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        assert printed.strip() == expected
+
+
 def test_no_file_over_400_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
