@@ -7,7 +7,9 @@ import resource
 import sys
 import threading
 import time
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 _OPEN_FILES = 65_536
 _LOOK_EVERY_S = 0.5
@@ -37,10 +39,12 @@ def without_pandas() -> None:
     sys.meta_path.insert(0, _NoPandas())
 
 
-class _NoPandas(MetaPathFinder):
-    def find_spec(self, fullname: str, _path: object, _target: object = None) -> None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError("pandas is not used here", name=fullname)
+class _NoPandas(MetaPathFinder, Loader):
+    def find_spec(self, name: str, _path: object, _target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(name, self) if name == "pandas" else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        raise ModuleNotFoundError("webpairs does without pandas", name=module.__name__)
 
 
 def die_with_parent() -> None:
