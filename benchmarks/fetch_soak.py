@@ -8,25 +8,20 @@ one host owns a tenth of all.
 
 import argparse
 import asyncio
-import hashlib
 import json
 import resource
 import tempfile
 import threading
 import time
-from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self, cast
 
-import pyarrow as pa
 from PIL import Image
 
-from webpairs_core.funnel import Funnel
-from webpairs_core.ledger import DONE, Ledger
+from candidates import build
 from webpairs_core.records import Outcome
-from webpairs_core.schema import CANDIDATES, write_part
 from webpairs_crawler.images.answers import Fetched
 from webpairs_crawler.images.client import Client
 from webpairs_crawler.images.errand import Wanted
@@ -71,40 +66,10 @@ class MockClient:
         return _FAILURES[self._n % len(_FAILURES)]
 
 
-def build(out: Path, n: int) -> None:
-    """A finished dedup stage of `n` candidates."""
-    stage = Ledger(out).open_stage("dedup", "soak")
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    with stage.unit("all") as unit:
-        for at in range(0, n, ROWS_PER_PART):
-            rows = range(at, min(at + ROWS_PER_PART, n))
-            hosts = ["giant.example" if i < n // 10 else f"h{i // 20}.example" for i in rows]
-            columns: dict[str, Any] = {
-                "key": [hashlib.sha256(b"%d" % i).digest()[:16] for i in rows],
-                "url": [f"https://{h}/i/{i}.jpg" for h, i in zip(hosts, rows, strict=True)],
-                "text": [f"picture number {i}" for i in rows],
-                "host": hosts,
-                "fetched_at": [now] * len(rows),
-            }
-            arrays = [
-                pa.array(columns[f.name], f.type) if f.name in columns else _empty(f, len(rows))
-                for f in CANDIDATES
-            ]
-            name = f"candidates/part-{at // ROWS_PER_PART:06d}.parquet"
-            table = pa.Table.from_arrays(arrays, schema=CANDIDATES)
-            unit.rows(name, write_part(unit.path(name), [table], CANDIDATES))
-        unit.commit(Funnel("dedup", "pairs", n, n))
-    with stage.unit(DONE) as unit:
-        unit.commit(Funnel("dedup", "pairs", n, n))
-
-
-def _empty(field: pa.Field, n: int) -> pa.Array:
-    value: Any = 0
-    if pa.types.is_string(field.type):
-        value = ""
-    elif pa.types.is_list(field.type):
-        value = []
-    return pa.array([value] * n, field.type)
+def url_of(i: int, n: int) -> str:
+    """Number `i` of `n`: one host owns a tenth of all, the others 20 each."""
+    host = "giant.example" if i < n // 10 else f"h{i // 20}.example"
+    return f"https://{host}/i/{i}.jpg"
 
 
 def _watch(found: list[float], is_over: threading.Event) -> None:
@@ -121,7 +86,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
-        build(out, args.rows)
+        build(out, (url_of(i, args.rows) for i in range(args.rows)), ROWS_PER_PART)
         raw = {"name": "soak", "fetch": {"retries": 0}, "image": {"min_side_px": 16}}
         run = Run(recipe=recipe_from(raw, [], "soak"), out=out, workers=1)
         mocked = partial(Fetcher, client=cast(Client, MockClient()))

@@ -69,8 +69,9 @@ class Served(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def nginx(folder: Path, n_hosts: int = 1) -> Iterator[Served]:
-    """Serve `folder` on 127.0.0.1 and the loopback addresses after it, `n_hosts` in all (250)."""
+def nginx(folder: Path, n_hosts: int = 1, *, everywhere: bool = False) -> Iterator[Served]:
+    """Serve `folder` on 127.0.0.1 and the loopback addresses after it, `n_hosts` in all (250); or
+    on every address there is, for thousands of them."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         sys.exit("nginx is not installed: `apt-get install nginx-light`, then run this again")
@@ -81,7 +82,8 @@ def nginx(folder: Path, n_hosts: int = 1) -> Iterator[Served]:
         _certificates(prefix, hosts)
         http_port, https_port = _free_ports()
         listen = " ".join(
-            f"listen {host}:{http_port}; listen {host}:{https_port} ssl;" for host in hosts
+            f"listen {host}:{http_port}; listen {host}:{https_port} ssl;"
+            for host in (("0.0.0.0",) if everywhere else hosts)
         )
         user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
         text = _CONFIGURATION.format(user=user, listen=listen, folder=folder.resolve())
