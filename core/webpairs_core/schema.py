@@ -62,6 +62,8 @@ _OUTCOME_FIELDS = [
     _required("last_modified", pa.string()),
     _required("sha256", pa.string()),
     _required("phash", pa.uint64()),
+    _required("contrast", pa.float32()),
+    _required("format", pa.string()),
     _required("original_width", pa.int32()),
     _required("original_height", pa.int32()),
     _required("width", pa.int32()),
@@ -100,7 +102,7 @@ PAGES = _versioned(
 
 PAIRS = _versioned("pairs/2", _PAIR_FIELDS)
 CANDIDATES = _versioned("candidates/2", _PAIR_FIELDS + _FILTER_FIELDS)
-SAMPLES = _versioned("samples/3", _PAIR_FIELDS + _FILTER_FIELDS + _OUTCOME_FIELDS)
+SAMPLES = _versioned("samples/4", _PAIR_FIELDS + _FILTER_FIELDS + _OUTCOME_FIELDS)
 """One outcome row for each candidate; `tar`, `offset`, `length` (bytes) locate its image. The `_ms`
 are of the last attempt: `fetch_ms` is all of it, `dns_ms` to `body_ms` its last request."""
 REJECTS = _versioned(

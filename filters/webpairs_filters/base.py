@@ -1,5 +1,6 @@
 """What a filter is: a frozen struct whose fields are its recipe section and whose one method names
-the reason to reject a pair, or None. No memory, no I/O, no clock: what remembers is deduplication.
+the reason to reject a pair or a sample, or None. No memory, no clock: what remembers is
+deduplication.
 
 pyarrow is imported inside the methods that need it: the recipe imports this module, and reading a
 recipe must stay cheap.
@@ -41,4 +42,45 @@ class PairFilter(
 
         `batch` has schema candidates/2 and has been through `annotate`.
         """
+        raise NotImplementedError
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sample filter knows of one fetched image."""
+
+    original_width: int
+    """Pixels as received, before EXIF orientation."""
+    original_height: int
+    bytes: int
+    """Received."""
+    format: str
+    """What the bytes are, in lower case: jpeg, png, gif, webp, bmp, avif."""
+    is_animated: bool
+    contrast: float
+    """Standard deviation of the grey values (0 to 255) of the picture shrunk to 32 x 32."""
+    similarity: float
+    """Cosine of image and text by the checkpoint of `[score]`; NaN without one."""
+
+
+FACTS = Facts.__struct_fields__
+
+
+class SampleFilter(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="use", forbid_unknown_fields=True
+):
+    """Judges one sample by what its image is; runs after the fetch, before duplicates are sought.
+
+    Changing one plans the shards anew and fetches nothing.
+    """
+
+    reasons: ClassVar[tuple[str, ...]]
+    """As `PairFilter.reasons`."""
+
+    def reject(self, facts: Facts) -> str | None:
+        """The reason to drop this sample; None when there is no objection."""
+        raise NotImplementedError
+
+    def reject_batch(self, batch: pa.RecordBatch) -> pa.Array:
+        """What `reject` says of each row of a batch with the columns `FACTS`, as strings with null
+        for no objection."""
         raise NotImplementedError

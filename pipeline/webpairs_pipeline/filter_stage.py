@@ -20,7 +20,7 @@ from webpairs_core.schema import CANDIDATES, PAIRS, REJECTS, PartWriter, read_pa
 from webpairs_crawler.options import OptoutPolicy
 from webpairs_crawler.optout.signals import forbids
 from webpairs_crawler.web.urls import registrable_domain
-from webpairs_filters.catalog import Filter
+from webpairs_filters.catalog import OfPairs
 from webpairs_filters.chain import Judged, candidates, judge, split
 from webpairs_pipeline.engine import run_units
 from webpairs_pipeline.input_parts import input_parts
@@ -38,7 +38,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     n_rows: int
     """Rows to take, from the first on."""
     optout: OptoutPolicy
-    filters: tuple[Filter, ...]
+    filters: tuple[OfPairs, ...]
 
 
 def run(run: Run, stage: Stage) -> Made:
@@ -94,7 +94,7 @@ def _tasks(run: Run, stage: Stage) -> list[Task]:
             part=part.path,
             n_rows=part.n_rows,
             optout=run.recipe.crawl.optout,
-            filters=run.recipe.filters,
+            filters=run.recipe.pair_filters,
         )
         for part in input_parts(run, "crawl", "pairs/", PAIRS)
     ]

@@ -13,7 +13,8 @@ from msgspec import Meta, inspect
 from webpairs_core.errors import RecipeError
 from webpairs_core.keys import digest
 from webpairs_crawler.options import CrawlSection, FetchSection
-from webpairs_filters.catalog import Filter
+from webpairs_filters.base import PairFilter, SampleFilter
+from webpairs_filters.catalog import Filter, OfPairs, OfSamples
 from webpairs_filters.options import DedupSection
 from webpairs_shards.options import ImageSection, ShardsSection
 from webpairs_trainer.options import EvalSection, TrainSection
@@ -55,6 +56,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     train: TrainSection = TrainSection()
     eval: EvalSection = EvalSection()
     engine: EngineSection = EngineSection()
+
+    @property
+    def pair_filters(self) -> tuple[OfPairs, ...]:
+        """Those that judge before the fetch, in order."""
+        return tuple(each for each in self.filters if isinstance(each, PairFilter))
+
+    @property
+    def sample_filters(self) -> tuple[OfSamples, ...]:
+        """Those that judge after it, in order."""
+        return tuple(each for each in self.filters if isinstance(each, SampleFilter))
 
 
 def load_recipe(path: Path, overrides: list[str]) -> Recipe:

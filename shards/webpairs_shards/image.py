@@ -18,7 +18,7 @@ from webpairs_core.records import Outcome
 from webpairs_shards import jpeg
 from webpairs_shards.colours import MALFORMED, to_rgb, to_srgb
 from webpairs_shards.options import ImageSection
-from webpairs_shards.phash import phash
+from webpairs_shards.phash import look_at
 from webpairs_shards.processed import Processed
 from webpairs_shards.resize import frame, shrink, shrunk_size
 from webpairs_shards.rights import EXIF_ARTIST, EXIF_COPYRIGHT, read_rights
@@ -74,6 +74,7 @@ def _judge(image: Image.Image, file: tuple[bytes, str], section: ImageSection) -
         return Processed(outcome=Outcome.CORRUPT, original_width=width, original_height=height)
     small = to_srgb(_upright(small, image), image)
     stored = frame(small, section)
+    look = look_at(small)
     kept = None
     if is_whole and not is_animated and stored.size == (width, height):
         kept = _as_received(image, file, section)
@@ -85,7 +86,9 @@ def _judge(image: Image.Image, file: tuple[bytes, str], section: ImageSection) -
         original_width=width,
         original_height=height,
         is_animated=is_animated,
-        phash=phash(small),
+        phash=look.phash,
+        contrast=look.contrast,
+        format=file[1].lower(),
         rights=read_rights(*file, image.info, _exif(image)),
     )
 

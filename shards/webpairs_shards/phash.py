@@ -5,6 +5,7 @@ asked only where a coefficient lies so near the median that rounding could decid
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,16 +28,33 @@ _DCT = _lowest_rows()
 _BITS = np.uint64(1) << np.arange(_KEPT * _KEPT - 1, -1, -1, dtype=np.uint64)
 
 
+class Look(NamedTuple):
+    """What a picture looks like, small and grey."""
+
+    phash: int
+    """64 bits, row by row, first bit highest: `f"{phash:016x}" == str(imagehash.phash(p))`."""
+    contrast: float
+    """Standard deviation of its 32 x 32 grey values (0 to 255); 0 for one colour."""
+
+
 def phash(picture: Image.Image) -> int:
-    """64 bits, row by row, first bit highest: `f"{phash(p):016x}" == str(imagehash.phash(p))`."""
+    """`Look.phash` of an RGB picture."""
+    return look_at(picture).phash
+
+
+def look_at(picture: Image.Image) -> Look:
+    """Hash and contrast of an RGB picture of any size, by one resize."""
     grey = picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    low = (_DCT @ np.asarray(grey, np.float64) @ _DCT.T).ravel()
+    values = np.asarray(grey, np.float64)
+    low = (_DCT @ values @ _DCT.T).ravel()
     ordered = np.sort(low)
     middle = len(low) // 2
     median = (ordered[middle - 1] + ordered[middle]) / 2
     if np.abs(low - median).min() < _MARGIN:
-        return _by_imagehash(grey)
-    return int(_BITS[low > median].sum())
+        bits = _by_imagehash(grey)
+    else:
+        bits = int(_BITS[low > median].sum())
+    return Look(bits, round(float(values.std()), 3))
 
 
 def _by_imagehash(grey: Image.Image) -> int:

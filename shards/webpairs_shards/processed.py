@@ -35,6 +35,10 @@ class Processed(msgspec.Struct, frozen=True, kw_only=True):
     phash: int = 0
     """64 bits: `imagehash.phash` of the picture upright, on white, in sRGB and shrunk, before crop
     or border, row by row, first bit highest: `f"{phash:016x}" == str(imagehash.phash(picture))`."""
+    contrast: float = 0.0
+    """Of that picture: the standard deviation of its grey values, 0 to 255, at 32 x 32 pixels."""
+    format: str = ""
+    """What the bytes received are: jpeg, png, gif, webp, bmp, avif."""
     is_animated: bool = False
     """Whether the file holds more frames than the first, which is the one stored."""
     rights: Rights = Rights()

@@ -7,7 +7,7 @@ from pairs_fixture import batch_of, make_pair
 from webpairs_core.records import Pair
 from webpairs_filters.address import UrlJunk
 from webpairs_filters.base import PairFilter
-from webpairs_filters.catalog import Filter
+from webpairs_filters.catalog import OfPairs
 from webpairs_filters.chain import judge
 from webpairs_filters.language import Language
 from webpairs_filters.text import TextJunk, TextLength
@@ -41,7 +41,7 @@ _PAIRS = st.builds(
     _SIDES,
 )
 _CODES = st.lists(st.sampled_from(["en", "ko", "de", "fr", "und"]), max_size=3).map(tuple)
-_FILTERS: st.SearchStrategy[Filter] = st.one_of(
+_FILTERS: st.SearchStrategy[OfPairs] = st.one_of(
     st.builds(TextLength, min_chars=st.integers(0, 9), max_chars=st.integers(1, 20)),
     st.just(TextJunk()),
     st.just(UrlJunk()),
@@ -63,7 +63,7 @@ def test_all_filters_agree(each: PairFilter, pairs: list[Pair]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(_FILTERS, max_size=3), st.lists(_PAIRS, max_size=5))
-def test_a_chain_is_its_filters_in_order(filters: list[Filter], pairs: list[Pair]) -> None:
+def test_a_chain_is_its_filters_in_order(filters: list[OfPairs], pairs: list[Pair]) -> None:
     kept, rejects = judge(filters, batch_of(pairs))
     expected = [
         next((reason for each in filters if (reason := each.reject(pair))), None) for pair in pairs

@@ -75,6 +75,8 @@ def _with_outcomes(table: pa.Table, rows: list[Row], places: dict[str, list[Any]
         "last_modified": [row.fetched.last_modified for row in rows],
         "sha256": [row.sha256 for row in rows],
         "phash": [row.processed.phash for row in rows],
+        "contrast": [row.processed.contrast for row in rows],
+        "format": [row.processed.format for row in rows],
         "original_width": [row.processed.original_width for row in rows],
         "original_height": [row.processed.original_height for row in rows],
         "width": [row.processed.width for row in rows],

@@ -64,6 +64,8 @@ class KnownImage(msgspec.Struct, frozen=True, kw_only=True):
             original_height=self.original_height,
             is_animated=self.is_animated,
             phash=self.phash,
+            contrast=self.contrast,
+            format=self.format,
             rights=Rights(
                 creator=self.rights_creator,
                 copyright=self.rights_copyright,

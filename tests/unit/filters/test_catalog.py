@@ -5,15 +5,16 @@ from typing import get_args
 import msgspec
 import pytest
 
-from webpairs_filters.base import PairFilter
-from webpairs_filters.catalog import Filter
+from webpairs_filters.base import PairFilter, SampleFilter
+from webpairs_filters.catalog import Filter, OfPairs, OfSamples
 
 README = Path(__file__).parents[3] / "filters" / "README.md"
-KINDS: tuple[type[PairFilter], ...] = get_args(Filter)
+KINDS: tuple[type[PairFilter | SampleFilter], ...] = get_args(Filter)
 
 
 def test_every_filter_is_in_the_catalog() -> None:
-    assert set(PairFilter.__subclasses__()) == set(KINDS)
+    assert set(PairFilter.__subclasses__()) == set(get_args(OfPairs))
+    assert set(SampleFilter.__subclasses__()) == set(get_args(OfSamples))
 
 
 def test_reasons_are_snake_case_and_nobody_shares_one() -> None:
@@ -35,7 +36,7 @@ def test_the_readme_lists_each_filter_with_its_fields_and_reasons() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_recipe_can_name_each_filter(kind: type[PairFilter]) -> None:
+def test_a_recipe_can_name_each_filter(kind: type[PairFilter | SampleFilter]) -> None:
     raw = {"use": kind.__struct_config__.tag}
     [made] = msgspec.convert([raw], tuple[Filter, ...])
     assert made == kind()
