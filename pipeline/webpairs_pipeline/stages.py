@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from webpairs_core import __version__
+from webpairs_core.errors import RecipeError
 from webpairs_core.files import file_sha256
 from webpairs_core.keys import digest
 from webpairs_core.ledger import DONE, Commit, Stage
@@ -106,7 +107,10 @@ def _named_files(spec: StageSpec, run: Run) -> dict[str, str]:
 
 def run_stage(spec: StageSpec, run: Run) -> Made:
     """Do what is left to do of one stage. Call with the ledger's lock held."""
-    stage = run.ledger.open_stage(spec.name, fingerprint(spec, run))
+    wanted = fingerprint(spec, run)
+    if run.ledger.is_changed(spec.name, wanted):
+        _say_changed(spec, run)
+    stage = run.ledger.open_stage(spec.name, wanted)
     if run.retry and spec.name == "fetch":
         from webpairs_pipeline.fetch import rounds
 
@@ -121,6 +125,17 @@ def run_stage(spec: StageSpec, run: Run) -> Made:
     else:
         log.info("%s: done before, nothing to do", spec.name)
     return made_by(spec, run, done)
+
+
+def _say_changed(spec: StageSpec, run: Run) -> None:
+    """Raises RecipeError where undoing what was made cannot be meant."""
+    what = f"[{'], ['.join(spec.sections)}] of the recipe, --limit or the input"
+    if run.retry:
+        raise RecipeError(
+            f"--retry goes on with a finished {spec.name}, but {what} has changed since this one "
+            "was made: nothing was done; give the recipe and the --limit that it was made with"
+        )
+    log.warning("%s: %s has changed since it was made: making it anew", spec.name, what)
 
 
 def made_by(spec: StageSpec, run: Run, done: Commit) -> Made:

@@ -127,6 +127,28 @@ class TestRetry:
             fetch(out, "http_4xx")
             assert sorted(web.paths) == ["/2.jpg", "/robots.txt"]
 
+    @pytest.mark.parametrize("change", ["limit", "image"])
+    def test_a_retry_never_undoes_what_was_fetched(
+        self, web: HostileWeb, tmp_path: Path, change: str
+    ) -> None:
+        with web:
+            urls = [web.url(f"/{i}.jpg") for i in range(12)]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
+            fetch(out)
+            before = {path: path.read_bytes() for path in out.glob("samples/*")}
+            run = run_of(out, frozenset({"http_5xx"}))
+            image = replace(run.recipe.image, size_px=32)
+            other = {
+                "limit": replace(run, limit=3),
+                "image": replace(run, recipe=replace(run.recipe, image=image)),
+            }[change]
+            web.paths.clear()
+            with pytest.raises(RecipeError, match="nothing was done"):
+                run_stage(FETCH, other)
+            assert web.paths == []
+            assert {path: path.read_bytes() for path in out.glob("samples/*")} == before
+            assert fetch(out).funnels[0].kept == 8  # still finished
+
     def test_an_unfinished_fetch_is_finished_first(self, web: HostileWeb, tmp_path: Path) -> None:
         with web:
             out = build_candidates(tmp_path / "out", [web.url("/0.jpg")], rows_per_part=4)
@@ -210,6 +232,20 @@ class TestKnown:
                 run_stage(FETCH, replace(run, recipe=replace(run.recipe, image=image)))
 
 
+def test_an_image_with_several_texts_is_downloaded_once(tmp_path: Path) -> None:
+    with HostileWeb(numbered(2)) as web:
+        urls = [web.url(f"/{i}.jpg") for i in (0, 1, 0, 0, 1)]
+        out = build_candidates(tmp_path / "out", urls, rows_per_part=5)
+        made = fetch(out)
+        assert Counter(web.paths) == {"/robots.txt": 1, "/0.jpg": 1, "/1.jpg": 1}
+    rows = samples(out).to_pylist()
+    assert [row["url"] for row in rows] == urls
+    assert made.funnels[0].kept == 5
+    pictures = {(row["url"], row["sha256"], row["length"]) for row in rows}
+    assert len(pictures) == 2
+    assert len({row["offset"] for row in rows}) == 5  # each row has its own picture in the tar
+
+
 class TestDeadHosts:
     def test_a_host_that_dies_costs_a_few_requests(self, tmp_path: Path) -> None:
         n_good = 3
@@ -232,6 +268,17 @@ class TestDeadHosts:
             assert counts == {"ok": n_good, "protocol": 4, "host_down": 33}
             made = fetch(out, "host_down", "protocol")
         assert made.funnels[0].kept == 40
+
+    def test_urls_that_failed_themselves_keep_their_outcome(self, tmp_path: Path) -> None:
+        """At the end of a list only bad URLs are left of a good host; it is given up, but each has
+        been asked, and that is what its row says."""
+        routes = numbered(10)
+        routes |= {f"/{i}.jpg": answer(b"", "500 Oops") for i in range(10, 20)}
+        with HostileWeb(routes) as web:
+            urls = [web.url(f"/{i}.jpg") for i in range(20)]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=20)
+            fetch(out, retries=1, host_down_after=12)
+        assert Counter(samples(out)["outcome"].to_pylist()) == {"ok": 10, "http_5xx": 10}
 
     def test_a_request_to_come_back_tomorrow_is_heard_by_all_rows(self, tmp_path: Path) -> None:
         busy = answer(b"", "429 Slow Down", ("Retry-After: 86400",))

@@ -122,6 +122,10 @@ NO_CONNECTION = frozenset({Outcome.DNS, Outcome.CONNECT, Outcome.TLS})
 """No request was sent: it is the host that failed, not one of its URLs."""
 
 
+BUSY = frozenset({429, 503})
+"""A host that asks to be left alone (RFC 6585 §4, RFC 9110 §15.6.4)."""
+
+
 def is_hosts_fault(fetched: Fetched) -> bool:
     """Whether the answer, or the lack of one, says that the host is in trouble or wants to be left
     alone: any other answer, a 404 too, shows a host at work."""

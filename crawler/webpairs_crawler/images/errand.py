@@ -54,6 +54,8 @@ class Errand(msgspec.Struct, kw_only=True):
     """Redirects followed in this attempt."""
     used_s: float = 0.0
     """Time spent on requests in this attempt."""
+    failed: Fetched | None = None
+    """How the last attempt failed, when there is to be another."""
     signals: frozenset[str] = frozenset()
     """Opt-out signals of the sites on the way."""
 
@@ -75,6 +77,7 @@ class Errand(msgspec.Struct, kw_only=True):
         self.url = url
         self.n_hops += 1
 
-    def start_over(self) -> None:
-        """Forget an attempt that failed."""
+    def start_over(self, failed: Fetched) -> None:
+        """Begin another attempt."""
+        self.failed = failed
         self.url, self.n_hops, self.used_s, self.signals = self.start, 0, 0.0, frozenset()

@@ -20,7 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from webpairs_core.records import Outcome
-from webpairs_crawler.images.answers import NO_CONNECTION, Fetched, can_heal, is_hosts_fault
+from webpairs_crawler.images.answers import BUSY, NO_CONNECTION, Fetched, can_heal, is_hosts_fault
 from webpairs_crawler.images.client import Client
 from webpairs_crawler.images.errand import Errand, Use, Wanted
 from webpairs_crawler.images.schedule import FIRST_PAUSE_S, Schedule
@@ -98,6 +98,11 @@ class Fetcher:
     def n_hosts(self) -> int:
         """Hosts with something to do or a pause to keep."""
         return self._schedule.n_hosts
+
+    @property
+    def pause_s(self) -> float:
+        """How long all that is left waits for hosts that want to be left alone; else 0."""
+        return 0.0 if self._n_running else self._schedule.pause_s(monotonic())
 
     async def fetch(self, url: str) -> Fetched:
         """Download one image. Never raises for what the web does: see `Fetched.outcome`."""
@@ -216,7 +221,7 @@ class Fetcher:
         elif is_last:
             await self._finish(errand, answer)
         else:
-            errand.start_over()
+            errand.start_over(answer)
             self._enqueue(errand)
 
     async def _ask(self, errand: Errand) -> Fetched | str:
@@ -249,7 +254,8 @@ class Fetcher:
         if answer.is_for_now:  # nobody was asked
             return True
         wait_s = min(answer.wait_s, RETRY_AFTER_CEILING_S)
-        n_failed = self._schedule.failed(host, monotonic(), wait_s)
+        is_alone = answer.outcome not in NO_CONNECTION and answer.http_status not in BUSY
+        n_failed = self._schedule.failed(host, monotonic(), wait_s, is_alone=is_alone)
         may_fail = self._fetch.host_down_after
         if answer.outcome in NO_CONNECTION:
             may_fail = min(may_fail, self._fetch.retries + 1)
@@ -324,7 +330,7 @@ class Fetcher:
             is_sent_away = answer.wait_s > RETRY_AFTER_CEILING_S
             if errand.n_attempts > self._fetch.retries or is_sent_away or not can_heal(answer):
                 return answer
-            errand.start_over()
+            errand.start_over(answer)
             await self._sleep(max(pause_s, answer.wait_s))
             pause_s *= 2
 
@@ -339,4 +345,5 @@ class Fetcher:
 
 
 def _host_down(errand: Errand) -> Fetched:
-    return Fetched(outcome=Outcome.HOST_DOWN, final_url=errand.url)
+    """How an errand ends whose host is given up: as its own last attempt did, if it had one."""
+    return errand.failed or Fetched(outcome=Outcome.HOST_DOWN)

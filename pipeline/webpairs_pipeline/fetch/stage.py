@@ -19,7 +19,7 @@ from webpairs_crawler.images.fetcher import Fetcher
 from webpairs_pipeline.fetch import rounds
 from webpairs_pipeline.fetch.known import Known, image_digest
 from webpairs_pipeline.fetch.open_parts import OpenParts, Tools
-from webpairs_pipeline.fetch.progress import FetchProgress
+from webpairs_pipeline.fetch.progress import FetchProgress, cause_of
 from webpairs_pipeline.fetch.sources import Source, of_candidates
 from webpairs_pipeline.fetch.timings import timings
 from webpairs_pipeline.input_parts import input_parts
@@ -48,15 +48,16 @@ def run(run: Run, stage: Stage) -> Made:
     total = rounds.total(stage)
     if not total.funnel.kept:
         raise NothingLeft(
-            f"none of {total.funnel.rows_in:,} images could be used ({_reasons(total.funnel)}): "
-            "look at the outcomes above and at the [fetch] and [image] sections of the recipe"
+            f"none of {total.funnel.rows_in:,} images could be used ({_reasons(total.funnel)}); "
+            f"{cause_of(total.funnel.rejected)}"
         )
     seconds = time.monotonic() - began
     n_fetched = sum(source.n_rows for source in sources)
     info: dict[str, Any] = {
         "bytes": total.n_bytes,
+        "unchanged": total.n_unchanged,
         "candidates_per_s": round(n_fetched / seconds, 1) if sources else 0.0,
-        "timings": timings([run.out / path for path in total.parts]),
+        "timings": timings([run.out / path for path in reversed(total.parts)]),
         "rounds": total.n_rounds,
         "made_with": {"image": image_digest(run)},
     }
@@ -78,7 +79,7 @@ async def _fetch_all(
     section = run.recipe.fetch
     total = sum(source.n_rows for source in sources)
     async with Fetcher(run.recipe.crawl, section) as fetcher:
-        with FetchProgress(total, section.warn_below, lambda: fetcher.n_hosts) as progress:
+        with FetchProgress(total, section.warn_below, fetcher) as progress:
             known, pool = tools
             await OpenParts(run, stage, Tools(fetcher, pool, known, progress)).fetch(sources)
 
