@@ -33,7 +33,7 @@ from PIL import Image
 from fetch_against import N_START, measured
 from fetch_tools import Webpairs, Work
 from fidelity import psnr_db, reference, squared_error
-from image_corpus import corpus, statistics
+from image_corpus import add_corpus_options, corpus, statistics
 from nginx import nginx
 from webpairs_shards.image import process_image
 from webpairs_shards.options import ImageSection
@@ -236,9 +236,7 @@ def process_all(pictures: Sequence[tuple[Path, bytes]], kind: Any) -> None:
 def main() -> None:
     """Measure the parts and the whole, print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
-    parser.add_argument("--corpus", type=Path, required=True, help="where the corpus is or goes")
-    parser.add_argument("--photos", type=Path, help="make it of these photographs")
-    parser.add_argument("--n", type=int, default=1200)
+    add_corpus_options(parser)
     parser.add_argument("--scheme", choices=("http", "https"), default="http")
     parser.add_argument("--format", choices=("jpg", "webp"), default="jpg")
     parser.add_argument("--processes", type=int, default=2)

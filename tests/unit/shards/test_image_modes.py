@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from picture_corpus import drawn
+from image_corpus import drawn
 from webpairs_core.records import Outcome
 from webpairs_shards.image import process_image
 from webpairs_shards.options import ImageSection
@@ -26,11 +27,12 @@ def section(mode: str, **fields: Any) -> ImageSection:
     return msgspec.convert(given | fields, ImageSection)
 
 
+@cache
 def files() -> list[tuple[str, bytes]]:
     rng = np.random.default_rng(7)
     made = []
-    for i, (width, height) in enumerate(SIZES):
-        image = drawn(rng, width, height)
+    for i, size in enumerate(SIZES):
+        image = drawn(rng, size)
         for kind, options in (
             ("JPEG", {"quality": 88, "progressive": i % 2 == 0, "subsampling": 2 * (i % 2)}),
             ("WEBP", {"quality": 85, "method": 0}),
@@ -39,9 +41,6 @@ def files() -> list[tuple[str, bytes]]:
             image.save(stream, kind, **options)
             made.append((kind, stream.getvalue()))
     return made
-
-
-FILES = files()
 
 
 def swapped_profile() -> bytes:
@@ -53,7 +52,7 @@ def swapped_profile() -> bytes:
 @pytest.mark.parametrize("mode", MODES)
 def test_fidelity(mode: str) -> None:
     error = n = 0.0
-    for _, data in FILES:
+    for _, data in files():
         got = process_image(data, section(mode))
         with Image.open(io.BytesIO(data)) as image, Image.open(io.BytesIO(got.data)) as small:
             size = (got.width, got.height)
@@ -67,7 +66,7 @@ def test_fidelity(mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("resize", ["keep_ratio", "keep_ratio_largest", "center_crop", "border"])
 def test_sizes_and_bytes_are_the_same_each_time(mode: str, resize: str) -> None:
-    _, data = FILES[0]
+    _, data = files()[0]
     one, other = (process_image(data, section(mode, resize=resize)) for _ in range(2))
     assert one == other
     plain = process_image(data, section("best", resize=resize))
@@ -165,7 +164,7 @@ def test_odd_files_are_right_when_shrunk(mode: str, size_px: int, what: str) -> 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_cut_files_are_corrupt_and_headers_come_first(mode: str) -> None:
-    for kind, data in FILES[:2]:
+    for kind, data in files()[:2]:
         cut = data[: len(data) // 2]
         assert process_image(cut, section(mode)).outcome == Outcome.CORRUPT, kind
         too_many = process_image(cut, section(mode, max_pixels=1000))
@@ -184,7 +183,7 @@ def test_a_second_frame_is_marked() -> None:
 
 def test_a_jpeg_whose_two_headers_differ_is_not_trusted() -> None:
     """Pillow takes the last frame header, libjpeg the first or none: the judged size must hold."""
-    _, data = FILES[0]
+    _, data = files()[0]
     at = data.index(b"\xff\xc2")
     small = bytearray(data[at : at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")])
     small[5:9] = b"\0\x10\0\x10"
