@@ -17,7 +17,7 @@ from PIL import Image
 from webpairs_core.records import Outcome
 from webpairs_shards import jpeg
 from webpairs_shards.colours import MALFORMED, to_rgb, to_srgb
-from webpairs_shards.options import ImageSection
+from webpairs_shards.options import PILLOW_FORMAT, ImageSection
 from webpairs_shards.phash import phash
 from webpairs_shards.processed import Processed
 from webpairs_shards.resize import frame, shrink, shrunk_size
@@ -36,8 +36,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """What undoes each EXIF orientation (CIPA DC-008, tag 0x0112)."""
-
-_PILLOW_FORMAT = {"jpg": "JPEG", "webp": "WEBP", "png": "PNG"}
 
 
 def process_image(data: bytes, section: ImageSection) -> Processed:
@@ -120,7 +118,7 @@ def _is_animated(image: Image.Image, kind: str) -> bool:
 
 def _as_received(image: Image.Image, data: bytes, kind: str, section: ImageSection) -> bytes | None:
     """The bytes received, without metadata, where encoding anew would only lose; else None."""
-    if section.reencode == "always" or kind != _PILLOW_FORMAT[section.format]:
+    if section.reencode == "always" or kind != PILLOW_FORMAT[section.format]:
         return None
     if image.mode != "RGB" or image.has_transparency_data or "icc_profile" in image.info:
         return None
@@ -164,5 +162,5 @@ def _encode(picture: Image.Image, section: ImageSection) -> bytes:
     options = {}
     if section.format == "webp":
         options = {"quality": section.quality, "method": section.effort}
-    picture.save(buffer, _PILLOW_FORMAT[section.format], **options)
+    picture.save(buffer, PILLOW_FORMAT[section.format], **options)
     return buffer.getvalue()
