@@ -113,9 +113,8 @@ def outcome_of_status(status: int) -> Outcome:
         return Outcome.HTTP_4XX
     if 500 <= status < 600:
         return Outcome.HTTP_5XX
-    return (
-        Outcome.PROTOCOL
-    )  # a redirect without a target, 304 to a plain GET, a number out of range
+    # A redirect without a target, 304 to a plain GET, a number out of range.
+    return Outcome.PROTOCOL
 
 
 NO_CONNECTION = frozenset({Outcome.DNS, Outcome.CONNECT, Outcome.TLS})

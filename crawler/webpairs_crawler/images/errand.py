@@ -1,6 +1,5 @@
 """What is wanted of one URL, and how far it has got."""
 
-from asyncio import Future
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
@@ -46,7 +45,7 @@ class Errand(msgspec.Struct, kw_only=True):
     """Canonical."""
     wanted: Wanted
     use: Use | None
-    result: "Future[Fetched] | None" = None
+    """None: who waits for it takes the result, without any queue."""
     url: str = ""
     """Where the redirects have led so far."""
     n_attempts: int = 0

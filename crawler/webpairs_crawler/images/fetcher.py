@@ -36,6 +36,9 @@ CRAWL_DELAY_CEILING_S = 30.0
 _NOBODY_THERE = NO_CONNECTION | {Outcome.TIMEOUT, Outcome.SLOW, Outcome.PROTOCOL}
 """What may have kept a robots.txt away: the images of that origin would fail likewise."""
 
+_HOST_DOWN = Fetched(outcome=Outcome.HOST_DOWN)
+"""Of those that were not asked; one that was ends as its own last attempt did."""
+
 
 class _Leave(msgspec.Struct, frozen=True, kw_only=True):
     """What a site says of one of its URLs."""
@@ -119,12 +122,7 @@ class Fetcher:
             etag=etag,
             last_modified=last_modified,
         )
-        clean = urls.canonical(url)
-        if clean is None:
-            refused = Fetched(outcome=Outcome.BAD_URL, final_url=url)
-            self._start(self._finish(Errand(start=url, wanted=wanted, use=use), refused))
-        else:
-            self._enqueue(Errand(start=clean, wanted=wanted, use=use))
+        self._add(url, wanted, use)
 
     async def below(self, n: int) -> None:
         """Wait until fewer than `n` URLs are without an outcome."""
@@ -148,17 +146,26 @@ class Fetcher:
         return await self._result_of(url, Wanted(where=where))
 
     async def _result_of(self, url: str, wanted: Wanted) -> Fetched:
+        result: asyncio.Future[Fetched] = asyncio.get_running_loop().create_future()
+
+        async def keep(fetched: Fetched) -> None:
+            if not result.done():  # nobody waits any more
+                result.set_result(fetched)
+
+        self._add(url, wanted, keep)
+        return await result
+
+    def _add(self, url: str, wanted: Wanted, use: Use) -> None:
         clean = urls.canonical(url)
+        errand = Errand(start=clean or url, wanted=wanted, use=use)
         if clean is None:
-            return Fetched(outcome=Outcome.BAD_URL, final_url=url)
-        errand = Errand(start=clean, wanted=wanted, use=None)
-        errand.result = asyncio.get_running_loop().create_future()
-        self._enqueue(errand)
-        return await errand.result
+            self._start(self._finish(errand, Fetched(outcome=Outcome.BAD_URL)))
+        else:
+            self._enqueue(errand)
 
     def _enqueue(self, errand: Errand) -> None:
         if self._schedule.is_down(errand.origin):
-            self._start(self._finish(errand, _host_down(errand)))
+            self._start(self._finish(errand, errand.failed or _HOST_DOWN))
             return
         self._schedule.add(errand.host, errand)
         self._dispatch()
@@ -269,7 +276,7 @@ class Fetcher:
         origin = errand.origin
         gone = self._schedule.give_up(errand.host, origin, lambda other: other.origin == origin)
         for each in gone:
-            self._start(self._finish(each, _host_down(each)))
+            self._start(self._finish(each, each.failed or _HOST_DOWN))
 
     async def _finish(self, errand: Errand, answer: Fetched) -> None:
         fetched = replace(
@@ -281,8 +288,6 @@ class Fetcher:
         )
         if errand.use is not None:
             await errand.use(fetched)
-        if errand.result is not None and not errand.result.done():
-            errand.result.set_result(fetched)
 
     async def _leave(self, url: str, where: Where | None) -> _Leave:
         """What the URL's site says before it is asked for."""
@@ -342,8 +347,3 @@ class Fetcher:
             await asyncio.sleep(seconds)
         finally:
             self._n_asleep -= 1
-
-
-def _host_down(errand: Errand) -> Fetched:
-    """How an errand ends whose host is given up: as its own last attempt did, if it had one."""
-    return errand.failed or Fetched(outcome=Outcome.HOST_DOWN)

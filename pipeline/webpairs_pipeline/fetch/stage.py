@@ -42,7 +42,7 @@ def run(run: Run, stage: Stage) -> Made:
             DecodePool(image_job(run.recipe.image), workers) as pool,
         ):
             try:
-                asyncio.run(_fetch_all(run, stage, sources, (known, pool)))
+                asyncio.run(_fetch_all(run, stage, sources, known, pool))
             except BaseExceptionGroup as group:
                 raise first_of(group) from None
     total = rounds.total(stage)
@@ -74,14 +74,14 @@ def _sources(run: Run, stage: Stage) -> list[Source]:
 
 
 async def _fetch_all(
-    run: Run, stage: Stage, sources: Sequence[Source], tools: tuple[Known, DecodePool]
+    run: Run, stage: Stage, sources: Sequence[Source], known: Known, pool: DecodePool
 ) -> None:
     section = run.recipe.fetch
     total = sum(source.n_rows for source in sources)
     async with Fetcher(run.recipe.crawl, section) as fetcher:
         with FetchProgress(total, section.warn_below, fetcher) as progress:
-            known, pool = tools
-            await OpenParts(run, stage, Tools(fetcher, pool, known, progress)).fetch(sources)
+            tools = Tools(fetcher, pool, known, progress)
+            await OpenParts(run, stage, tools).fetch(sources)
 
 
 def _reasons(funnel: Funnel) -> str:
