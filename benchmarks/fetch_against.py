@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from fetch_tools import Img2dataset, Tool, Webpairs, Work
 from fidelity import fidelity
-from image_corpus import corpus, statistics
+from image_corpus import add_corpus_options, corpus, statistics
 from nginx import Served, nginx
 
 N_START = 8
@@ -124,10 +124,8 @@ def compare(args: argparse.Namespace, pictures: list[Path], served: Served, fold
 def main() -> None:
     """Make the corpus unless it is there, serve it, compare."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
-    parser.add_argument("--corpus", type=Path, required=True, help="where the corpus is or goes")
-    parser.add_argument("--photos", type=Path, help="make it of these photographs")
+    add_corpus_options(parser)
     parser.add_argument("--peer", type=Path, action="append", default=[], help="an interpreter")
-    parser.add_argument("--n", type=int, default=1200)
     parser.add_argument("--scheme", choices=("http", "https", "both"), default="both")
     parser.add_argument("--format", choices=("jpg", "webp"), default="jpg")
     parser.add_argument("--processes", type=int, default=2)

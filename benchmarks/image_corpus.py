@@ -1,6 +1,6 @@
-"""A corpus of pictures as the web has them, made once in a folder: for the benchmarks of the fetch.
+"""A corpus of pictures as the web has them, made once in a folder: for the benchmarks that compare.
 
-    python benchmarks/image_corpus.py FOLDER [--n 1200] [--photos DIR]
+    python benchmarks/image_corpus.py --corpus FOLDER [--n 1200] [--photos DIR]
 
 Sizes are log-normal (median 0.39 MP, mean 0.66), 83 % are JPEG (a third of them progressive), 8 %
 PNG, 10 % WebP, 131 kB on average: what was measured on lists of web images. Each picture is a crop
@@ -33,15 +33,26 @@ SIGMA = math.sqrt(2 * math.log(0.66 / 0.39))
 LARGEST_MP, SMALLEST_MP = 6.0, 0.04
 SHAPES = (4 / 3, 3 / 2, 1.0, 16 / 9, 3 / 4, 2 / 3, 1.9)
 KINDS = (("jpg", 0.825), ("png", 0.08), ("webp", 0.095))
+_SEED = 0
 N_SHEETS = 10
 SHEET = (3000, 2250)
 OCTAVES = 9
 PHOTO_ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 
 
-def corpus(folder: Path, n: int, photos: Path | None = None, seed: int = 0) -> list[Path]:
-    """The pictures of the corpus in `folder`, made unless they are there; in a mixed order."""
-    made_with = {"n": n, "seed": seed, "photos": photos and photos.name, "pillow": PIL.__version__}
+def add_corpus_options(parser: argparse.ArgumentParser, n: int = 1200) -> None:
+    """Let a script be told which corpus it works on: `corpus(args.corpus, args.n, args.photos)`."""
+    parser.add_argument("--corpus", type=Path, required=True, help="where the corpus is or goes")
+    parser.add_argument("--photos", type=Path, help="cut it from the photographs under this folder")
+    parser.add_argument("--n", type=int, default=n, help="how many pictures")
+
+
+def corpus(folder: Path, n: int, photos: Path | None = None) -> list[Path]:
+    """The pictures of the corpus in `folder`, made unless they are there; in a mixed order.
+
+    Ends the script when the folder holds another corpus, or `photos` no photograph.
+    """
+    made_with = {"n": n, "seed": _SEED, "photos": photos and photos.name, "pillow": PIL.__version__}
     note = folder / "corpus.json"
     if note.exists():
         found: dict[str, Any] = json.loads(note.read_text())
@@ -50,15 +61,15 @@ def corpus(folder: Path, n: int, photos: Path | None = None, seed: int = 0) -> l
         return [folder / "pictures" / name for name in found["names"]]
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
     sources = _photos(photos) if photos else []
-    areas = np.random.default_rng(seed).permutation([_area_px((i + 0.5) / n) for i in range(n)])
+    areas = np.random.default_rng(_SEED).permutation([_area_px((i + 0.5) / n) for i in range(n)])
     names = []
     for i in range(n):
-        rng = np.random.default_rng([seed, i])
-        sheet = _photo(sources[i % len(sources)]) if sources else _sheet(seed, i * N_SHEETS // n)
+        rng = np.random.default_rng([_SEED, i])
+        sheet = _photo(sources[i % len(sources)]) if sources else _sheet(i * N_SHEETS // n)
         kind, data = _encoded(_picture(sheet, float(areas[i]), rng), rng)
         names.append(f"{i:05d}.{kind}")
         (folder / "pictures" / names[-1]).write_bytes(data)
-    np.random.default_rng(seed).shuffle(names)
+    np.random.default_rng(_SEED).shuffle(names)
     note.write_text(json.dumps({"made_with": made_with, "names": names}))
     return [folder / "pictures" / name for name in names]
 
@@ -75,12 +86,18 @@ def _photo(path: Path) -> Image.Image:
 
 
 @lru_cache(maxsize=1)
-def _sheet(seed: int, number: int) -> Image.Image:
-    """Noise whose amplitude falls as its detail gets finer, as in photographs (about 1/f), over
-    shapes with edges; the finest noise is strong in some places and absent in others."""
-    rng = np.random.default_rng([seed, 1_000_000 + number])
-    width, height = SHEET
-    canvas = Image.new("RGB", SHEET, tuple(int(v) for v in rng.integers(90, 166, 3)))
+def _sheet(number: int) -> Image.Image:
+    return drawn(np.random.default_rng([_SEED, 1_000_000 + number]), SHEET)
+
+
+def drawn(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
+    """A picture of that width and height that is as much work to a decoder as a photograph.
+
+    Noise whose amplitude falls as its detail gets finer, as in photographs (about 1/f), over shapes
+    with edges; the finest noise is strong in some places and absent in others.
+    """
+    width, height = size
+    canvas = Image.new("RGB", size, tuple(int(v) for v in rng.integers(90, 166, 3)))
     draw = ImageDraw.Draw(canvas)
     for _ in range(400):
         x, y = rng.integers(0, width), rng.integers(0, height)
@@ -89,21 +106,21 @@ def _sheet(seed: int, number: int) -> Image.Image:
         figure = (draw.ellipse, draw.rectangle, draw.line)[rng.integers(0, 3)]
         figure([float(x), float(y), float(x + w), float(y + h)], fill=fill)
     total = np.asarray(canvas, dtype=np.float32)
-    rough = 0.5 + 0.6 * _noise(rng, 8, 1) ** 2  # where the fine detail is
+    rough = 0.5 + 0.6 * _noise(rng, size, 8, 1) ** 2  # where the fine detail is
     for octave in range(OCTAVES):
         cells = 4 * 2**octave
-        layer = _noise(rng, cells, 1) * 0.8 + _noise(rng, cells, 3) * 0.35
+        layer = _noise(rng, size, cells, 1) * 0.8 + _noise(rng, size, cells, 3) * 0.35
         total = total + layer * (46 / 1.37**octave) * (rough if octave > 3 else 1.0)
     total = total + rng.normal(0, 3.5, (height, width, 1)).astype(np.float32)  # the sensor's
     return Image.fromarray(total.clip(0, 255).astype(np.uint8))
 
 
-def _noise(rng: np.random.Generator, cells: int, channels: int) -> Any:
-    """Smooth noise of `cells` cells across, for the whole sheet: height x width x channels."""
-    rows = max(2, cells * SHEET[1] // SHEET[0])
+def _noise(rng: np.random.Generator, size: tuple[int, int], cells: int, channels: int) -> Any:
+    """Smooth noise of `cells` cells across: height x width x channels."""
+    rows = max(2, cells * size[1] // size[0])
     planes = [
         Image.fromarray(rng.normal(0, 1, (rows, cells)).astype(np.float32)).resize(
-            SHEET, Image.Resampling.BICUBIC
+            size, Image.Resampling.BICUBIC
         )
         for _ in range(channels)
     ]
@@ -169,11 +186,9 @@ def statistics(pictures: list[Path]) -> str:
 def main() -> None:
     """Make the corpus, print what it is like."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--n", type=int, default=1200)
-    parser.add_argument("--photos", type=Path, help="a folder of photographs to crop from")
+    add_corpus_options(parser)
     args = parser.parse_args()
-    print(statistics(corpus(args.folder, args.n, args.photos)))
+    print(statistics(corpus(args.corpus, args.n, args.photos)))
 
 
 if __name__ == "__main__":

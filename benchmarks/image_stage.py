@@ -1,11 +1,12 @@
 """Ways to make a small picture of a file, compared: CPU, fidelity, start-up and memory.
 
-`image_stage.py [--n 200] [--folder DIR] [--ways NAME ...]` prints a Markdown table. The corpus is
-that of picture_corpus.py, drawn or cut from a folder's photographs; the target is 256 px on the
-shorter side, JPEG quality 90. Each way runs in a process of its own, one after the other; what it
-needs and is not installed is left out. A file's cheapest of three turns counts. Fidelity is that of
-the pixels before they are encoded, against Pillow's full decode and LANCZOS: PSNR of the pooled
-squared error, and of the 5th-percentile file. `import` is CPU seconds, `RSS` the peak in MB.
+    python benchmarks/image_stage.py --corpus FOLDER [--photos DIR] [--n 200] [--ways NAME ...]
+
+prints a Markdown table. The target is 256 px on the shorter side, JPEG quality 90. Each way runs in
+a process of its own, one after the other; what it needs and is not installed is left out. A file's
+cheapest of three turns counts. Fidelity is that of the pixels before they are encoded, against
+Pillow's full decode and LANCZOS: PSNR of the pooled squared error, and of the 5th-percentile file.
+`import` is CPU seconds, `RSS` the peak in MB.
 """
 
 import argparse
@@ -189,16 +190,15 @@ def _target(size: Size) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def measure(name: str, folder: Path) -> None:
+def measure(name: str, work: Path) -> None:
     """In a process of its own: one JSON line."""
     before = time.process_time()
     decode, resize, encode = WAYS[name]()
     started = time.process_time() - before
-    files = [path.read_bytes() for path in sorted(folder.glob("*.bin"))]
-    targets = [(w, h) for w, h in json.loads((folder / "targets.json").read_text())]
+    files = [(Path(path).read_bytes(), target) for path, target in _todo(work)]
     costs = [0, 0, 0]
-    with (folder / "out.rgb").open("wb") as out:
-        for data, target in zip(files, targets, strict=True):
+    with (work / "out.rgb").open("wb") as out:
+        for data, target in files:
             turns = []
             for _ in range(TURNS):
                 at = [time.process_time_ns()]
@@ -231,15 +231,19 @@ def _pixels(name: str, data: bytes, small: Any) -> bytes:
     raise TypeError(type(small))
 
 
-def rows(names: list[str], folder: Path) -> Iterator[str]:
+def _todo(work: Path) -> list[tuple[str, Size]]:
+    """The pictures and the size that each is to have."""
+    return [(path, (w, h)) for path, w, h in json.loads((work / "todo.json").read_text())]
+
+
+def rows(names: list[str], work: Path) -> Iterator[str]:
     import numpy as np
 
-    targets = json.loads((folder / "targets.json").read_text())
-    ends = np.cumsum([3 * w * h for w, h in targets])[:-1]
+    ends = np.cumsum([3 * w * h for _, (w, h) in _todo(work)])[:-1]
     reference: Any = None
     for name in names:
         run = subprocess.run(
-            [sys.executable, __file__, "--measure", name, "--work", str(folder)],
+            [sys.executable, __file__, "--measure", name, str(work)],
             capture_output=True,
             text=True,
             check=False,
@@ -248,7 +252,7 @@ def rows(names: list[str], folder: Path) -> Iterator[str]:
             yield f"| {name} | {run.stderr.strip().splitlines()[-1][:70]} |"
             continue
         found = json.loads(run.stdout)
-        pixels = np.fromfile(folder / "out.rgb", np.uint8).astype(np.float32)
+        pixels = np.fromfile(work / "out.rgb", np.uint8).astype(np.float32)
         reference = pixels if reference is None else reference
         parts = [float(p.mean()) for p in np.split((pixels - reference) ** 2, ends)]
         pooled = float(((pixels - reference) ** 2).mean(dtype=np.float64))
@@ -263,33 +267,29 @@ def rows(names: list[str], folder: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=200)
-    parser.add_argument("--folder", type=Path)
-    parser.add_argument("--ways", nargs="*", help="parts of names; the reference always runs")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.measure:
-        measure(args.measure, args.work)
-        return
-    from picture_corpus import corpus
+    # Not above: what a process that measures has imported would count for every way.
+    from image_corpus import add_corpus_options, corpus, statistics
 
-    with tempfile.TemporaryDirectory() as work:
-        folder, targets, n_bytes, n_pixels = Path(work), [], 0, 0
-        for i, file in enumerate(corpus(args.n, args.folder)):
-            (folder / f"{i:05}.bin").write_bytes(file.data)
-            targets.append(_target(_header(file.data)))
-            n_bytes, n_pixels = n_bytes + len(file.data), n_pixels + file.width * file.height
-        (folder / "targets.json").write_text(json.dumps(targets))
-        print(f"{args.n} files, {n_bytes / args.n / 1e3:.0f} KB, {n_pixels / args.n / 1e6:.2f} MP")
-        print("| way | decode | resize | encode | ms | PSNR | p5 | import s | RSS MB |")
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_corpus_options(parser, 200)
+    parser.add_argument("--ways", nargs="*", help="parts of names; the reference always runs")
+    args = parser.parse_args()
+    pictures = corpus(args.corpus, args.n, args.photos)
+    print(statistics(pictures))
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        todo = [(str(path.resolve()), *_target(_header(path.read_bytes()))) for path in pictures]
+        (work / "todo.json").write_text(json.dumps(todo))
+        print("\n| way | decode | resize | encode | ms | PSNR | p5 | import s | RSS MB |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-        names = [n for n in WAYS if not args.ways or any(w in n for w in args.ways)]
-        reference = next(iter(WAYS))
-        for row in rows([reference, *(n for n in names if n != reference)], folder):
+        reference, *others = WAYS
+        chosen = [n for n in others if not args.ways or any(w in n for w in args.ways)]
+        for row in rows([reference, *chosen], work):
             print(row, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--measure"]:
+        measure(sys.argv[2], Path(sys.argv[3]))
+    else:
+        main()

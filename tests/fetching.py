@@ -1,7 +1,7 @@
 """Fetch images from a web on loopback, for tests."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,21 +15,18 @@ JPEG = picture()
 LOOPBACK = ("127.0.0.0/8",)
 
 
-def fetch_all(
-    urls: Iterable[str],
-    *,
-    private_networks: tuple[str, ...] = LOOPBACK,
-    optout: str = "default",
-    **fetch: Any,
-) -> list[Fetched]:
-    crawl = msgspec.convert(
-        {"private_networks": private_networks, "optout": optout, "contact": "https://bot.example"},
-        CrawlSection,
-    )
-    section = msgspec.convert({"timeout_s": 5, "retries": 0, **fetch}, FetchSection)
+def sections(crawl: Mapping[str, Any] = {}, **fetch: Any) -> tuple[CrawlSection, FetchSection]:
+    """Loopback may be asked, and nothing is tried twice, unless the fields given say otherwise."""
+    crawl = {"private_networks": LOOPBACK, "contact": "https://bot.example", **crawl}
+    fetch = {"timeout_s": 5, "retries": 0, **fetch}
+    return msgspec.convert(crawl, CrawlSection), msgspec.convert(fetch, FetchSection)
+
+
+def fetch_all(urls: Iterable[str], crawl: Mapping[str, Any] = {}, **fetch: Any) -> list[Fetched]:
+    """What became of each URL, all asked for at once."""
 
     async def all_of_them() -> list[Fetched]:
-        async with Fetcher(crawl, section) as fetcher:
+        async with Fetcher(*sections(crawl, **fetch)) as fetcher:
             return await asyncio.gather(*(fetcher.fetch(url) for url in urls))
 
     return asyncio.run(all_of_them())

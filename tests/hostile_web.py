@@ -44,13 +44,16 @@ def answer(
     status: str = "200 OK",
     headers: tuple[str, ...] = (),
     length: int | None = None,
+    pause_s: float = 0.0,
 ) -> Answer:
-    """A well-formed response, unless `length` lies about the body."""
+    """A well-formed response after a pause, unless `length` lies about the body."""
     n_bytes = len(body) if length is None else length
     head = "\r\n".join((f"HTTP/1.1 {status}", f"Content-Length: {n_bytes}", *headers))
     is_kept = length is None
 
     async def write(request: Request) -> bool:
+        if pause_s:
+            await asyncio.sleep(pause_s)
         sent = b"" if request.method == "HEAD" else body
         await request.send(f"{head}\r\n\r\n".encode("utf-8", "surrogateescape") + sent)
         return is_kept
@@ -69,6 +72,11 @@ def picture(width: int = 300, height: int = 240, kind: str = "JPEG", seed: int =
     stream = io.BytesIO()
     image.save(stream, kind)
     return stream.getvalue()
+
+
+def pictures(n: int, pause_s: float = 0.0) -> dict[str, Answer]:
+    """/0.jpg, /1.jpg …: all different."""
+    return {f"/{i}.jpg": answer(picture(160 + i, 120, seed=i), pause_s=pause_s) for i in range(n)}
 
 
 class HostileWeb:

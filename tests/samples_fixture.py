@@ -148,6 +148,8 @@ def _row(
         "last_modified": "",
         "sha256": hashlib.sha256(image).hexdigest() if is_ok else "",
         "phash": phash if is_ok else 0,
+        "contrast": 50.0 if is_ok else 0.0,
+        "format": "jpeg" if is_ok else "",
         "original_width": side if is_ok else 0,
         "original_height": side if is_ok else 0,
         "width": 64 if is_ok else 0,

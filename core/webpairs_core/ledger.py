@@ -191,6 +191,10 @@ class Ledger(msgspec.Struct, frozen=True):
             _sweep_work(stage)
         return stage
 
+    def is_changed(self, name: str, fingerprint: str) -> bool:
+        """Whether `open_stage` with this fingerprint would undo something."""
+        return any(c.fingerprint != fingerprint for c in self.stage(name).commits())
+
     def reset(self, name: str) -> None:
         """Forget a stage: its files and its commits (`--fresh`)."""
         stage = self.stage(name)

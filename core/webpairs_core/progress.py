@@ -10,6 +10,8 @@ from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 _LINE_EVERY_S = 10.0
+_NOTED = "{desc}: {n_fmt}/{total_fmt}{postfix}"
+"""A bar with a note, which tells rate and time left itself."""
 
 
 class Progress:
@@ -26,7 +28,9 @@ class Progress:
 
     def __enter__(self) -> Self:
         if log.isEnabledFor(logging.INFO) and sys.stderr.isatty():
-            self._bar = tqdm(desc=self._stage, unit=f" {self._noun}", total=self._total)
+            self._bar = tqdm(
+                desc=self._stage, unit=f" {self._noun}", total=self._total, dynamic_ncols=True
+            )
         return self
 
     def add(self, n: int, note: str = "") -> None:
@@ -34,7 +38,9 @@ class Progress:
         self._n += n
         self._note = note or self._note
         if self._bar is not None:
-            self._bar.set_postfix_str(self._note, refresh=False)
+            if self._note:
+                self._bar.bar_format = _NOTED
+            self._bar.set_postfix_str(self._note, refresh=not n)
             self._bar.update(n)
         elif time.monotonic() - self._last >= _LINE_EVERY_S:
             self._line()

@@ -114,6 +114,17 @@ REJECTS = _versioned(
         pa.field("dup_of", _KEY),
     ],
 )
+SCORES = _versioned(
+    "scores/1",
+    [
+        _required("key", _KEY),
+        _required("similarity", pa.float32()),
+        _required("eval_similarity", pa.float32()),
+        _required("eval_match", pa.string()),
+    ],
+)
+"""What a CLIP checkpoint says of each fetched image: its cosine with the text, and the nearest
+picture of the evaluation sets, with the cosine of both; -1 and "" without such sets."""
 PLAN = _versioned(
     "plan/2",
     [

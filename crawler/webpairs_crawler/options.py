@@ -111,8 +111,8 @@ class CrawlSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class HostBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the hosts of one pattern may be asked: content networks bear more than other hosts."""
 
-    match: Annotated[str, Meta(min_length=1)]
-    """Host names, with * for any characters: "*.staticflickr.com"."""
+    match: Annotated[str, Meta(pattern=r"^[^/:@\s]+$")]
+    """Host names without scheme and port, with * for any characters: "*.staticflickr.com"."""
     per_host: Count = 2
     """Simultaneous requests to one such host."""
     delay_s: Annotated[float, Meta(ge=0)] = 0.0

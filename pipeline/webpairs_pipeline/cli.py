@@ -19,13 +19,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from webpairs_core import __version__
-from webpairs_core.errors import WebpairsError
+from webpairs_core.errors import RecipeError, WebpairsError
 from webpairs_core.files import disk_errors
 from webpairs_core.funnel import table
 from webpairs_core.process import without_pandas
-from webpairs_pipeline.recipe import load_recipe
+from webpairs_pipeline.recipe import Recipe, load_recipe
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import COMMANDS, STAGES, StageSpec, run_stage
+from webpairs_trainer.options import TrainSection
 
 log = logging.getLogger("webpairs")
 
@@ -84,20 +85,40 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         _stage_command(commands.add_parser(name, help=_WHAT[name], description=_WHAT[name]), name)
-    everything = "all of the above, in this order"
+    everything = f"{', '.join(COMMANDS)}: all of them, in this order"
     _stage_command(commands.add_parser("run", help=everything, description=everything), "run")
 
-    verify = commands.add_parser("verify", help="re-read shards and compare with their manifest")
+    verify = _command(
+        commands,
+        "verify",
+        "re-read shards and compare with their manifest",
+        "Checksums, counts, keys, captions and images, one line for each fault.",
+    )
     verify.add_argument("shards", type=Path, help="a folder of shards, e.g. out/demo/shards")
     verify.set_defaults(work=_verify)
-    show = commands.add_parser("show", help="print the funnel, draw a contact sheet of samples")
+    show = _command(
+        commands,
+        "show",
+        "print the funnel, draw a contact sheet of samples",
+        "The sheet is contact_sheet.png beside the folder of shards.",
+    )
     show.add_argument("shards", type=Path, help="a folder of shards, e.g. out/demo/shards")
     show.add_argument("--samples", type=int, default=48, help="pictures on the sheet (48)")
     show.set_defaults(work=_show)
-    report = commands.add_parser("report", help="write OUT/report.html: the run for a person")
+    report = _command(
+        commands,
+        "report",
+        "write OUT/report.html: the run for a person",
+        "Funnels, timings, pictures, training curve and scores in one file.",
+    )
     report.add_argument("out", type=Path, help="a run's folder, e.g. out/demo")
     report.set_defaults(work=_report)
-    recheck = commands.add_parser("recheck", help="ask the web again what a dataset may keep")
+    recheck = _command(
+        commands,
+        "recheck",
+        "ask the web again what a dataset may keep",
+        "Asks for headers only and changes nothing: it lists what must go.",
+    )
     recheck.add_argument("shards", type=Path, help="a folder of shards, e.g. out/demo/shards")
     recheck.add_argument(
         "--out",
@@ -110,8 +131,14 @@ def _parser() -> argparse.ArgumentParser:
     _output_flags(recheck)
     recheck.set_defaults(work=_recheck)
     for sub in (verify, show, report):
-        sub.add_argument("--workers", type=_count, default=os.cpu_count() or 1, metavar="N")
+        _workers_flag(sub)
         _output_flags(sub)
+    return parser
+
+
+def _command(commands: Any, name: str, what: str, more: str) -> argparse.ArgumentParser:
+    description = f"{what[0].upper()}{what[1:]}. {more}"
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=what, description=description)
     return parser
 
 
@@ -119,13 +146,7 @@ def _stage_command(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument("recipe", type=Path, help="a TOML file, e.g. recipes/demo.toml")
     parser.add_argument("--out", type=Path, help="where everything goes (out/NAME of the recipe)")
     _set_flag(parser)
-    parser.add_argument(
-        "--workers",
-        type=_count,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes; never changes the result (all cores)",
-    )
+    _workers_flag(parser)
     parser.add_argument(
         "--limit", type=_count, metavar="N", help="at most N of what enters this command"
     )
@@ -134,10 +155,21 @@ def _stage_command(parser: argparse.ArgumentParser, name: str) -> None:
         parser.add_argument(
             "--retry",
             metavar="OUTCOMES",
-            help="try images of a finished fetch again that had one of these: timeout,http_5xx",
+            help="ask again for images of a finished fetch with these outcomes: timeout,http_5xx "
+            "(docs/outcomes.md has them all)",
         )
     _output_flags(parser)
     parser.set_defaults(work=_stages, command=name)
+
+
+def _workers_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes; never changes the result (all cores)",
+    )
 
 
 def _set_flag(parser: argparse.ArgumentParser) -> None:
@@ -174,7 +206,7 @@ def _stages(args: argparse.Namespace) -> dict[str, Any]:
         limit=args.limit,
         retry=_retry(args),
     )
-    specs = [s for s in STAGES if args.command in (s.command, "run")]
+    specs = _specs(args.command, recipe)
     made: dict[str, Made] = {}
     with run.ledger.lock():
         _log_to_file(out)
@@ -202,11 +234,24 @@ def _stages(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _specs(command: str, recipe: Recipe) -> list[StageSpec]:
+    """The stages of a command; `run` ends with the shards where a recipe does not speak of
+    training."""
+    if command != "run":
+        return [spec for spec in STAGES if spec.command == command]
+    if recipe.train != TrainSection():
+        return list(STAGES)
+    log.info("run: the recipe has no [train], so the shards are the end; `webpairs train` trains")
+    return [spec for spec in STAGES if spec.command not in ("train", "eval")]
+
+
 def _retry(args: argparse.Namespace) -> frozenset[str]:
     if not getattr(args, "retry", None):
         return frozenset()
     from webpairs_pipeline.fetch.rounds import outcomes_of
 
+    if args.fresh:
+        raise RecipeError("--fresh forgets the fetch that --retry would go on with: give only one")
     return outcomes_of(args.retry)
 
 

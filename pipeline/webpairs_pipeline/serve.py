@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from webpairs_core.errors import StorageError
+from webpairs_core.errors import RecipeError, StorageError
 from webpairs_core.process import die_with_parent
 from webpairs_pipeline.recipe import ServeSection
 from webpairs_pipeline.site import Site, folder_site, gallery_site
@@ -63,6 +63,11 @@ def serving(section: ServeSection, out: Path) -> Iterator[Web]:
 
 def site_of(section: ServeSection, out: Path) -> Site:
     """The web that a recipe asks for, as data."""
+    if section.web != "demo" and not section.path:
+        raise RecipeError(
+            f'serve.web = "{section.web}" serves the folder serve.path, which is empty: '
+            "--set serve.path=FOLDER"
+        )
     if section.web == "folders":
         return folder_site(Path(section.path), section.port)
     if section.web == "gallery":

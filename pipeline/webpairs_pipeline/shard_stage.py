@@ -9,7 +9,7 @@ from webpairs_core.ledger import DONE, Commit, FileEntry, Stage
 from webpairs_core.progress import Progress
 from webpairs_core.schema import PLAN, open_part
 from webpairs_pipeline.engine import run_units
-from webpairs_pipeline.plan_stage import PLAN_PATH
+from webpairs_pipeline.plan.stage import PLAN_PATH
 from webpairs_pipeline.recipe import recipe_dict, recipe_digest
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import STAGES

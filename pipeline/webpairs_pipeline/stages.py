@@ -5,14 +5,16 @@ import logging
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from webpairs_core import __version__
+from webpairs_core.errors import RecipeError
 from webpairs_core.files import file_sha256
 from webpairs_core.keys import digest
 from webpairs_core.ledger import DONE, Commit, Stage
+from webpairs_filters.catalog import OfPairs, OfSamples
 from webpairs_pipeline.crawl_inputs import input_facts
 from webpairs_pipeline.recipe import recipe_dict
 from webpairs_pipeline.run import Made, Run
@@ -30,7 +32,8 @@ class StageSpec(msgspec.Struct, frozen=True):
     inputs: tuple[str, ...]
     sections: tuple[str, ...]
     """Names of recipe sections, or `section.key` where only that key decides what is made: how
-    gently images are asked for may change in the middle of a fetch."""
+    gently images are asked for may change in the middle of a fetch. Of the filters, those that
+    judge pairs or samples."""
     makes: str
     """What it makes, relative to OUT; {name} is the recipe's name."""
 
@@ -38,7 +41,7 @@ class StageSpec(msgspec.Struct, frozen=True):
 STAGES = (
     StageSpec("crawl", "crawl", "crawl_stage", (), ("serve", "crawl"), "pairs"),
     StageSpec(
-        "filter", "filter", "filter_stage", ("crawl",), ("crawl", "filters"), "rejects/filter"
+        "filter", "filter", "filter_stage", ("crawl",), ("crawl", "filters.pairs"), "rejects/filter"
     ),
     StageSpec(
         "dedup",
@@ -56,7 +59,14 @@ STAGES = (
         ("serve", "crawl", "fetch.max_bytes", "image"),
         "samples",
     ),
-    StageSpec("plan", "shard", "plan_stage", ("fetch",), ("seed", "dedup", "shards"), "plan"),
+    StageSpec(
+        "plan",
+        "shard",
+        "plan.stage",
+        ("fetch",),
+        ("seed", "filters.samples", "dedup", "shards"),
+        "plan",
+    ),
     StageSpec(
         "shard",
         "shard",
@@ -69,6 +79,9 @@ STAGES = (
     StageSpec("eval", "eval", "eval_stage", ("train",), ("eval",), "models/{name}/eval"),
 )
 COMMANDS = tuple(dict.fromkeys(spec.command for spec in STAGES))
+
+
+_JUDGES = {"pairs": OfPairs, "samples": OfSamples}
 
 
 def fingerprint(spec: StageSpec, run: Run) -> str:
@@ -89,6 +102,9 @@ def fingerprint(spec: StageSpec, run: Run) -> str:
 
 def _part_of(recipe: dict[str, Any], section: str) -> Any:
     name, _, key = section.partition(".")
+    if name == "filters":
+        tags = {kind.__struct_config__.tag for kind in get_args(_JUDGES[key])}
+        return [each for each in recipe["filters"] if each["use"] in tags]
     return recipe[name][key] if key else recipe[name]
 
 
@@ -106,7 +122,10 @@ def _named_files(spec: StageSpec, run: Run) -> dict[str, str]:
 
 def run_stage(spec: StageSpec, run: Run) -> Made:
     """Do what is left to do of one stage. Call with the ledger's lock held."""
-    stage = run.ledger.open_stage(spec.name, fingerprint(spec, run))
+    wanted = fingerprint(spec, run)
+    if run.ledger.is_changed(spec.name, wanted):
+        _say_changed(spec, run)
+    stage = run.ledger.open_stage(spec.name, wanted)
     if run.retry and spec.name == "fetch":
         from webpairs_pipeline.fetch import rounds
 
@@ -121,6 +140,17 @@ def run_stage(spec: StageSpec, run: Run) -> Made:
     else:
         log.info("%s: done before, nothing to do", spec.name)
     return made_by(spec, run, done)
+
+
+def _say_changed(spec: StageSpec, run: Run) -> None:
+    """Raises RecipeError where undoing what was made cannot be meant."""
+    what = f"[{'], ['.join(spec.sections)}] of the recipe, --limit or the input"
+    if run.retry:
+        raise RecipeError(
+            f"--retry goes on with a finished {spec.name}, but {what} has changed since this one "
+            "was made: nothing was done; give the recipe and the --limit that it was made with"
+        )
+    log.warning("%s: %s has changed since it was made: making it anew", spec.name, what)
 
 
 def made_by(spec: StageSpec, run: Run, done: Commit) -> Made:

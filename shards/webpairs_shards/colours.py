@@ -7,10 +7,9 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 MALFORMED = (
-    UnidentifiedImageError,
     OSError,
     SyntaxError,
     ValueError,

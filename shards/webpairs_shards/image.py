@@ -17,7 +17,7 @@ from PIL import Image
 from webpairs_core.records import Outcome
 from webpairs_shards import jpeg
 from webpairs_shards.colours import MALFORMED, to_rgb, to_srgb
-from webpairs_shards.options import ImageSection
+from webpairs_shards.options import PILLOW_FORMAT, ImageSection
 from webpairs_shards.phash import look_at
 from webpairs_shards.processed import Processed
 from webpairs_shards.resize import frame, shrink, shrunk_size
@@ -37,8 +37,6 @@ _UPRIGHT = {
 }
 """What undoes each EXIF orientation (CIPA DC-008, tag 0x0112)."""
 
-_PILLOW_FORMAT = {"jpg": "JPEG", "webp": "WEBP", "png": "PNG"}
-
 
 def process_image(data: bytes, section: ImageSection) -> Processed:
     """Make the stored picture from downloaded bytes, or say why there is none.
@@ -55,29 +53,32 @@ def process_image(data: bytes, section: ImageSection) -> Processed:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(BytesIO(data), formats=(kind,)) as image:
-                return _judge(image, (data, kind), section)
+                return _judge(image, data, kind, section)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             return Processed(outcome=Outcome.TOO_MANY_PIXELS)
         except MALFORMED:
             return Processed(outcome=Outcome.CORRUPT)
 
 
-def _judge(image: Image.Image, file: tuple[bytes, str], section: ImageSection) -> Processed:
+def _judge(image: Image.Image, data: bytes, kind: str, section: ImageSection) -> Processed:
     width, height = image.size
     reason = _reject(width, height, section)
     if reason is not None:
         return Processed(outcome=reason, original_width=width, original_height=height)
-    is_animated = _is_animated(image, file[1])
+    is_animated = _is_animated(image, kind)
     try:
-        small, is_whole = _decoded(image, file, section)
+        small, is_whole = _decoded(image, data, kind, section)
     except MALFORMED:
         return Processed(outcome=Outcome.CORRUPT, original_width=width, original_height=height)
-    small = to_srgb(_upright(small, image), image)
+    exif = _exif(image)
+    orientation = exif.get(_ORIENTATION)
+    small = to_srgb(_upright(small, orientation), image)
     stored = frame(small, section)
     look = look_at(small)
     kept = None
-    if is_whole and not is_animated and stored.size == (width, height):
-        kept = _as_received(image, file, section)
+    is_upright = orientation in (None, 0, 1)
+    if is_whole and is_upright and not is_animated and stored.size == (width, height):
+        kept = _as_received(image, data, kind, section)
     return Processed(
         outcome=Outcome.OK,
         data=kept or _encode(stored, section),
@@ -88,16 +89,15 @@ def _judge(image: Image.Image, file: tuple[bytes, str], section: ImageSection) -
         is_animated=is_animated,
         phash=look.phash,
         contrast=look.contrast,
-        format=file[1].lower(),
-        rights=read_rights(*file, image.info, _exif(image)),
+        format=kind.lower(),
+        rights=read_rights(data, kind, image.info, exif),
     )
 
 
 def _decoded(
-    image: Image.Image, file: tuple[bytes, str], section: ImageSection
+    image: Image.Image, data: bytes, kind: str, section: ImageSection
 ) -> tuple[Image.Image, bool]:
     """The picture as 8-bit RGB, shrunk, not yet upright; and whether no decoder had a remark."""
-    data, kind = file
     size = shrunk_size(image.size, section)
     if kind == "JPEG" and image.mode in ("RGB", "L"):
         small = jpeg.decode_small(data, image.size, size, section)
@@ -119,16 +119,11 @@ def _is_animated(image: Image.Image, kind: str) -> bool:
     return False
 
 
-def _as_received(
-    image: Image.Image, file: tuple[bytes, str], section: ImageSection
-) -> bytes | None:
+def _as_received(image: Image.Image, data: bytes, kind: str, section: ImageSection) -> bytes | None:
     """The bytes received, without metadata, where encoding anew would only lose; else None."""
-    data, kind = file
-    if section.reencode == "always" or kind != _PILLOW_FORMAT[section.format]:
+    if section.reencode == "always" or kind != PILLOW_FORMAT[section.format]:
         return None
     if image.mode != "RGB" or image.has_transparency_data or "icc_profile" in image.info:
-        return None
-    if _exif(image).get(_ORIENTATION) not in (None, 0, 1):
         return None
     return stripped(data, kind)
 
@@ -147,9 +142,8 @@ def _reject(width: int, height: int, section: ImageSection) -> Outcome | None:
     return None
 
 
-def _upright(picture: Image.Image, source: Image.Image) -> Image.Image:
+def _upright(picture: Image.Image, orientation: Any) -> Image.Image:
     """After the resize, where there are fewer pixels to move: LANCZOS has no direction."""
-    orientation = _exif(source).get(_ORIENTATION)
     method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return picture if method is None else picture.transpose(method)
 
@@ -171,5 +165,5 @@ def _encode(picture: Image.Image, section: ImageSection) -> bytes:
     options = {}
     if section.format == "webp":
         options = {"quality": section.quality, "method": section.effort}
-    picture.save(buffer, _PILLOW_FORMAT[section.format], **options)
+    picture.save(buffer, PILLOW_FORMAT[section.format], **options)
     return buffer.getvalue()

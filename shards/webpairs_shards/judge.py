@@ -12,8 +12,8 @@ from PIL import Image
 
 from webpairs_core.records import TextSource
 from webpairs_shards.layout import KEY_PATTERN, SampleJson, encode_json
+from webpairs_shards.options import PILLOW_FORMAT
 
-_PILLOW_FORMAT = {"jpg": "JPEG", "webp": "WEBP", "png": "PNG"}
 _BROKEN = (OSError, SyntaxError, ValueError, IndexError, struct.error, zlib.error)
 """What Pillow raises on a damaged JPEG, WebP or PNG."""
 
@@ -89,7 +89,7 @@ def _judge_extra(extra: str) -> Iterator[str]:
 
 def _judge_image(data: bytes, image_format: str, size: tuple[int, int]) -> Iterator[str]:
     try:
-        with Image.open(io.BytesIO(data), formats=[_PILLOW_FORMAT[image_format]]) as image:
+        with Image.open(io.BytesIO(data), formats=[PILLOW_FORMAT[image_format]]) as image:
             if image.size != size:
                 yield f"the image has {image.size} pixels, the JSON says {size}"
             else:

@@ -7,6 +7,8 @@ from msgspec import Meta
 
 Resize = Literal["none", "keep_ratio", "keep_ratio_largest", "center_crop", "border"]
 ImageFormat = Literal["jpg", "webp", "png"]
+PILLOW_FORMAT = {"jpg": "JPEG", "webp": "WEBP", "png": "PNG"}
+"""The words of Pillow and of `sniff` for each of them."""
 Mode = Literal["faithful", "fast", "best"]
 Reencode = Literal["when_needed", "always"]
 

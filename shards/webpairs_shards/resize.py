@@ -83,5 +83,5 @@ def frame(picture: Image.Image, section: ImageSection) -> Image.Image:
     if section.resize == "center_crop":
         return picture.crop((left, top, left + width, top + height))
     canvas = Image.new("RGB", (width, height), _WHITE)
-    canvas.paste(picture, (-left, -top) if left <= 0 and top <= 0 else (0, 0))
+    canvas.paste(picture, (-left, -top))  # its longer side is size_px at most
     return canvas

@@ -4,53 +4,31 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
 from candidates_fixture import build_candidates
 from command import webpairs
-from hostile_web import Answer, HostileWeb, Request, answer, picture
-from samples_fixture import make_run
+from fetch_fixture import FETCH, fetch_stage, run_of, samples
+from hostile_web import Answer, HostileWeb, Request, answer, picture, pictures
 from webpairs_core.errors import RecipeError
 from webpairs_core.ledger import DONE
 from webpairs_core.records import Outcome
-from webpairs_core.schema import SAMPLES, read_table
+from webpairs_core.schema import SAMPLES
 from webpairs_pipeline.fetch.rounds import outcomes_of
-from webpairs_pipeline.run import Made, Run
-from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
-
-FETCH = next(spec for spec in STAGES if spec.name == "fetch")
-
-
-def run_of(out: Path, retry: frozenset[str] = frozenset(), **fetch: Any) -> Run:
-    run = make_run(
-        out,
-        workers=1,
-        crawl={"private_networks": ["127.0.0.0/8"], "site_files": []},
-        fetch={"timeout_s": 5, "retries": 0, "per_host": 1, **fetch},
-        image={"min_side_px": 64, "size_px": 64},
-    )
-    return replace(run, retry=retry)
+from webpairs_pipeline.run import Made
+from webpairs_pipeline.stages import fingerprint, run_stage
 
 
 def fetch(out: Path, *retry: str, **options: Any) -> Made:
-    return run_stage(FETCH, run_of(out, frozenset(retry), **options))
-
-
-def samples(out: Path, pattern: str = "*.parquet") -> pa.Table:
-    parts = sorted((out / "samples").glob(pattern))
-    return pa.concat_tables([read_table(part, SAMPLES) for part in parts])
-
-
-def numbered(n: int) -> dict[str, Answer]:
-    return {f"/{i}.jpg": answer(picture(160 + i, 120, seed=i)) for i in range(n)}
+    """One request at a time, in the order of the candidates."""
+    return fetch_stage(out, retry=retry, **{"workers": 1, "per_host": 1, **options})
 
 
 class TestRetry:
     @pytest.fixture
     def web(self) -> HostileWeb:
-        routes = numbered(12)
+        routes = pictures(12)
         routes |= {f"/{i}.jpg": answer(b"", "500 Oops") for i in (1, 5, 6)}
         routes |= {"/2.jpg": answer(b"", "404 Not Found")}
         return HostileWeb(routes)
@@ -127,6 +105,28 @@ class TestRetry:
             fetch(out, "http_4xx")
             assert sorted(web.paths) == ["/2.jpg", "/robots.txt"]
 
+    @pytest.mark.parametrize("change", ["limit", "image"])
+    def test_a_retry_never_undoes_what_was_fetched(
+        self, web: HostileWeb, tmp_path: Path, change: str
+    ) -> None:
+        with web:
+            urls = [web.url(f"/{i}.jpg") for i in range(12)]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
+            fetch(out)
+            before = {path: path.read_bytes() for path in out.glob("samples/*")}
+            run = run_of(out, workers=1, per_host=1, retry={"http_5xx"})
+            image = replace(run.recipe.image, size_px=32)
+            other = {
+                "limit": replace(run, limit=3),
+                "image": replace(run, recipe=replace(run.recipe, image=image)),
+            }[change]
+            web.paths.clear()
+            with pytest.raises(RecipeError, match="nothing was done"):
+                run_stage(FETCH, other)
+            assert web.paths == []
+            assert {path: path.read_bytes() for path in out.glob("samples/*")} == before
+            assert fetch(out).funnels[0].kept == 8  # still finished
+
     def test_an_unfinished_fetch_is_finished_first(self, web: HostileWeb, tmp_path: Path) -> None:
         with web:
             out = build_candidates(tmp_path / "out", [web.url("/0.jpg")], rows_per_part=4)
@@ -190,7 +190,7 @@ class TestKnown:
         return whole[at : at + int(row["length"])]
 
     def test_a_server_that_says_304_unasked_has_failed(self, tmp_path: Path) -> None:
-        with HostileWeb({"/0.jpg": answer(b"", "304 Not Modified")} | numbered(0)) as web:
+        with HostileWeb({"/0.jpg": answer(b"", "304 Not Modified")}) as web:
             web.routes["/1.jpg"] = answer(picture())
             urls = [web.url("/0.jpg"), web.url("/1.jpg")]
             out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
@@ -198,7 +198,7 @@ class TestKnown:
         assert samples(out)["outcome"].to_pylist() == ["protocol", "ok"]
 
     def test_an_earlier_run_that_does_not_fit(self, tmp_path: Path) -> None:
-        with HostileWeb(numbered(1)) as web:
+        with HostileWeb(pictures(1)) as web:
             old = build_candidates(tmp_path / "old", [web.url("/0.jpg")], rows_per_part=4)
             new = build_candidates(tmp_path / "new", [web.url("/0.jpg")], rows_per_part=4)
             with pytest.raises(RecipeError, match="no finished fetch"):
@@ -208,6 +208,19 @@ class TestKnown:
             image = replace(run.recipe.image, size_px=128)
             with pytest.raises(RecipeError, match=r"another \[image\] section"):
                 run_stage(FETCH, replace(run, recipe=replace(run.recipe, image=image)))
+
+
+def test_an_image_with_several_texts_is_downloaded_once(tmp_path: Path) -> None:
+    with HostileWeb(pictures(2)) as web:
+        urls = [web.url(f"/{i}.jpg") for i in (0, 1, 0, 0, 1)]
+        out = build_candidates(tmp_path / "out", urls, rows_per_part=5)
+        made = fetch(out)
+        assert Counter(web.paths) == {"/robots.txt": 1, "/0.jpg": 1, "/1.jpg": 1}
+    rows = samples(out).to_pylist()
+    assert [row["url"] for row in rows] == urls
+    assert made.funnels[0].kept == 5
+    assert len({(row["url"], row["sha256"], row["length"]) for row in rows}) == 2
+    assert len({row["offset"] for row in rows}) == 5  # each row has its own picture in the tar
 
 
 class TestDeadHosts:
@@ -226,12 +239,23 @@ class TestDeadHosts:
             fetch(out, host_down_after=4)
             # The set of them: a connection that dies when it is used again is tried once more.
             assert len({*web.paths} - {"/robots.txt"}) == n_good + 4
-            web.routes |= numbered(40)
+            web.routes |= pictures(40)
             found = samples(out)
             counts = Counter(found["outcome"].to_pylist())
             assert counts == {"ok": n_good, "protocol": 4, "host_down": 33}
             made = fetch(out, "host_down", "protocol")
         assert made.funnels[0].kept == 40
+
+    def test_urls_that_failed_themselves_keep_their_outcome(self, tmp_path: Path) -> None:
+        """At the end of a list only bad URLs are left of a good host; it is given up, but each has
+        been asked, and that is what its row says."""
+        routes = pictures(10)
+        routes |= {f"/{i}.jpg": answer(b"", "500 Oops") for i in range(10, 20)}
+        with HostileWeb(routes) as web:
+            urls = [web.url(f"/{i}.jpg") for i in range(20)]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=20)
+            fetch(out, retries=1, host_down_after=12)
+        assert Counter(samples(out)["outcome"].to_pylist()) == {"ok": 10, "http_5xx": 10}
 
     def test_a_request_to_come_back_tomorrow_is_heard_by_all_rows(self, tmp_path: Path) -> None:
         busy = answer(b"", "429 Slow Down", ("Retry-After: 86400",))
@@ -253,7 +277,7 @@ class TestDeadHosts:
 
 
 def test_gentler_settings_do_not_fetch_anything_again(tmp_path: Path) -> None:
-    with HostileWeb(numbered(8)) as web:
+    with HostileWeb(pictures(8)) as web:
         urls = [web.url(f"/{i}.jpg") for i in range(8)]
         out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
         fetch(out)

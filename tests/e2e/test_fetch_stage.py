@@ -1,11 +1,9 @@
 """Candidates in, samples out: the fetch stage as a whole, against servers on loopback."""
 
-import asyncio
 import hashlib
 import io
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -13,43 +11,17 @@ import pytest
 from PIL import Image
 
 from candidates_fixture import build_candidates
-from hostile_web import Answer, HostileWeb, Request, answer, picture, redirect
+from fetch_fixture import FETCH, fetch_stage, run_of, samples
+from hostile_web import Answer, HostileWeb, answer, picture, pictures, redirect
 from rights_files import denial, packet, with_c2pa, with_xmp
 from samples_fixture import make_run
 from webpairs_core.errors import NothingLeft
 from webpairs_core.ledger import DONE
-from webpairs_core.schema import SAMPLES, read_table
-from webpairs_pipeline.run import Made, Run
-from webpairs_pipeline.stages import STAGES, run_stage
+from webpairs_core.schema import SAMPLES
+from webpairs_pipeline.stages import run_stage
 
-FETCH = next(spec for spec in STAGES if spec.name == "fetch")
 STEADY = [name for name in SAMPLES.names if not name.endswith("_ms")]
 """The columns that do not depend on the clock."""
-
-
-def run_of(out: Path, workers: int = 2, limit: int | None = None, **fetch: Any) -> Run:
-    return make_run(
-        out,
-        workers=workers,
-        limit=limit,
-        crawl={"private_networks": ["127.0.0.0/8"], "site_files": []},
-        fetch={"timeout_s": 5, "retries": 0, **fetch},
-        image={"min_side_px": 64, "size_px": 64},
-    )
-
-
-def fetch(out: Path, **options: Any) -> Made:
-    return run_stage(FETCH, run_of(out, **options))
-
-
-def samples(out: Path) -> pa.Table:
-    parts = sorted((out / "samples").glob("*.parquet"))
-    return pa.concat_tables([read_table(part, SAMPLES) for part in parts])
-
-
-def pictures_web(n: int) -> dict[str, Answer]:
-    return {f"/{i}.jpg": answer(picture(160 + i, 120, seed=i)) for i in range(n)}
-
 
 MIXED: dict[str, tuple[Answer, str]] = {
     "/ok.jpg": (answer(picture()), "ok"),
@@ -75,7 +47,7 @@ def test_every_candidate_has_one_outcome_row_in_its_order(tmp_path: Path) -> Non
     with HostileWeb(routes) as web:
         urls = [web.url(path) for path in MIXED]
         out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
-        made = fetch(out)
+        made = fetch_stage(out)
     table = samples(out)
     assert table["url"].to_pylist() == urls
     assert table["outcome"].to_pylist() == [outcome for _, outcome in MIXED.values()]
@@ -92,7 +64,7 @@ def test_the_columns_say_what_was_received_and_where_it_lies(tmp_path: Path) -> 
     routes = {"/x.jpg": redirect("/y.jpg"), "/y.jpg": answer(data, headers=headers)}
     with HostileWeb(routes) as web:
         out = build_candidates(tmp_path / "out", [web.url("/x.jpg")], rows_per_part=10)
-        fetch(out)
+        fetch_stage(out)
         [row] = samples(out).to_pylist()
         assert row["final_url"] == web.url("/y.jpg")
     assert row["http_status"] == 200
@@ -141,14 +113,11 @@ def test_rights_inside_a_file_are_kept_and_obeyed(
 
 
 def test_tars_are_plain_and_in_candidate_order(tmp_path: Path) -> None:
-    async def late(request: Request) -> bool | None:
-        await asyncio.sleep(0.5)  # the others are done by then
-        return await answer(picture(seed=99))(request)
-
-    with HostileWeb(pictures_web(6) | {"/0.jpg": late}) as web:
+    late = answer(picture(seed=99), pause_s=0.5)  # the others are done by then
+    with HostileWeb(pictures(6) | {"/0.jpg": late}) as web:
         urls = [web.url(f"/{i}.jpg") for i in range(6)]
         out = build_candidates(tmp_path / "out", urls, rows_per_part=6)
-        fetch(out, per_host=6)
+        fetch_stage(out, per_host=6)
     keys = [key.hex() for key in samples(out)["key"].to_pylist()]
     with tarfile.open(out / "samples/part-00000.tar") as tar:
         members = tar.getmembers()
@@ -161,11 +130,11 @@ def test_tars_are_plain_and_in_candidate_order(tmp_path: Path) -> None:
 def test_workers_and_parts_do_not_change_what_is_made(tmp_path: Path) -> None:
     made: dict[str, pa.Table] = {}
     tars: dict[str, list[bytes]] = {}
-    with HostileWeb(pictures_web(20)) as web:
+    with HostileWeb(pictures(20)) as web:
         urls = [web.url(f"/{i}.jpg") for i in range(24)]  # the last four are 404
         for name, workers, concurrency in (("one", 1, 1), ("many", 3, 16)):
             out = build_candidates(tmp_path / name, urls, rows_per_part=5)
-            fetch(out, workers=workers, concurrency=concurrency, per_host=8)
+            fetch_stage(out, workers=workers, concurrency=concurrency, per_host=8)
             made[name] = samples(out).select(STEADY)
             tars[name] = [path.read_bytes() for path in sorted(out.glob("samples/*.tar"))]
     assert made["one"].equals(made["many"])
@@ -175,27 +144,27 @@ def test_workers_and_parts_do_not_change_what_is_made(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [1, 5, 7])
 def test_the_limit_takes_the_first_candidates(tmp_path: Path, limit: int) -> None:
-    with HostileWeb(pictures_web(12)) as web:
+    with HostileWeb(pictures(12)) as web:
         urls = [web.url(f"/{i}.jpg") for i in range(12)]
         out = build_candidates(tmp_path / "out", urls, rows_per_part=5)
-        fetch(out, limit=limit)
+        fetch_stage(out, limit=limit)
         assert len([path for path in web.paths if path != "/robots.txt"]) == limit
     assert samples(out)["url"].to_pylist() == urls[:limit]
 
 
 def test_committed_parts_are_not_fetched_again(tmp_path: Path) -> None:
-    with HostileWeb(pictures_web(12)) as web:
+    with HostileWeb(pictures(12)) as web:
         urls = [web.url(f"/{i}.jpg") for i in range(12)]
         out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
-        fetch(out)
+        fetch_stage(out)
         commits = out / "run/commits/fetch"
         for unit in (DONE, "part-00001"):  # as if the run had died before these
             (commits / f"{unit}.json").unlink()
         web.paths.clear()
-        made = fetch(out)
+        made = fetch_stage(out)
         assert sorted(web.paths) == sorted(["/robots.txt"] + [f"/{i}.jpg" for i in range(4, 8)])
         web.paths.clear()
-        assert fetch(out).funnels == made.funnels
+        assert fetch_stage(out).funnels == made.funnels
         assert web.paths == []
     assert made.funnels[0].kept == 12
 
@@ -204,12 +173,12 @@ def test_no_image_at_all_is_said_with_its_reasons(tmp_path: Path) -> None:
     with HostileWeb({}) as web:
         out = build_candidates(tmp_path / "out", [web.url("/1.jpg"), web.url("/2.jpg")], 5)
         with pytest.raises(NothingLeft, match="none of 2 images could be used"):
-            fetch(out)
+            fetch_stage(out)
     assert samples(out)["outcome"].to_pylist() == ["http_4xx"] * 2
 
 
 def test_an_address_that_the_recipe_does_not_open_is_refused(tmp_path: Path) -> None:
-    with HostileWeb(pictures_web(1)) as web:
+    with HostileWeb(pictures(1)) as web:
         out = build_candidates(tmp_path / "out", [web.url("/0.jpg")], 5)
         with pytest.raises(NothingLeft, match="refused_private 1"):
             run_stage(FETCH, make_run(out, fetch={"retries": 0}))

@@ -1,6 +1,5 @@
 """The fetch stage under faults: each candidate has one outcome, nothing is fetched twice."""
 
-import asyncio
 import os
 import random
 import signal
@@ -9,18 +8,14 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from candidates_fixture import build_candidates
 from command import ROOT, WEBPAIRS, webpairs
-from hostile_web import Answer, HostileWeb, Request, answer, picture
-from samples_fixture import make_run
+from fetch_fixture import fetch_stage, samples
+from hostile_web import HostileWeb, answer, pictures
 from webpairs_core.records import Outcome
-from webpairs_core.schema import SAMPLES, read_table
-from webpairs_pipeline.stages import STAGES, run_stage
 
-FETCH = next(spec for spec in STAGES if spec.name == "fetch")
 RECIPE = """
 name = "small"
 [crawl]
@@ -54,24 +49,13 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
-def slow_pictures(n: int, pause_s: float) -> dict[str, Answer]:
-    async def route(request: Request) -> bool | None:
-        await asyncio.sleep(pause_s)
-        seed = int(request.path.strip("/").removesuffix(".jpg"))
-        return await answer(picture(160, 120, seed=seed))(request)
-
-    return {f"/{i}.jpg": route for i in range(n)}
-
-
 def start(recipe: Path, out: Path) -> "subprocess.Popen[bytes]":
     command = [*WEBPAIRS, "fetch", str(recipe), "--out", str(out), "-q", "--workers", "2"]
     return subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT)
 
 
 def outcomes(out: Path) -> list[str]:
-    parts = sorted((out / "samples").glob("*.parquet"))
-    tables = [read_table(part, SAMPLES) for part in parts]
-    found: list[str] = pa.concat_tables(tables)["outcome"].to_pylist()
+    found: list[str] = samples(out)["outcome"].to_pylist()
     return found
 
 
@@ -109,7 +93,7 @@ def test_kill_9_in_the_middle_of_a_part_costs_what_was_in_flight(
     tmp_path: Path, recipe: Path
 ) -> None:
     n, in_hand = 40, 6
-    with HostileWeb(slow_pictures(n, 0.03)) as web:
+    with HostileWeb(pictures(n, 0.03)) as web:
         urls = [web.url(f"/{i}.jpg") for i in range(n)]
         out = build_candidates(tmp_path / "out", urls, rows_per_part=n)
         for n_asked in (8, 17, 30):
@@ -130,7 +114,7 @@ def test_kill_9_in_the_middle_of_a_part_costs_what_was_in_flight(
 
 
 def test_a_server_that_restarts_costs_nothing(tmp_path: Path, recipe: Path) -> None:
-    routes = slow_pictures(30, 0.03)
+    routes = pictures(30, 0.03)
     with HostileWeb(routes) as web:
         urls = [web.url(f"/{i}.jpg") for i in range(30)]
         out = build_candidates(tmp_path / "out", urls, rows_per_part=7)
@@ -145,7 +129,7 @@ def test_a_server_that_restarts_costs_nothing(tmp_path: Path, recipe: Path) -> N
 
 def test_decoders_that_are_killed_cost_their_images_only(tmp_path: Path, recipe: Path) -> None:
     n, n_kills = 60, 3
-    with HostileWeb(slow_pictures(n, 0.02)) as web:
+    with HostileWeb(pictures(n, 0.02)) as web:
         urls = [web.url(f"/{i}.jpg") for i in range(n)]
         out = build_candidates(tmp_path / "out", urls, rows_per_part=n)
         process = start(recipe, out)
@@ -166,16 +150,10 @@ def test_a_clock_that_jumps_changes_nothing(
     rng = random.Random(0)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + rng.choice((-1, 1)) * 86_400 * 400)
-    with HostileWeb(slow_pictures(20, 0.0) | {"/3.jpg": answer(b"", "503 Busy")}) as web:
+    with HostileWeb(pictures(20) | {"/3.jpg": answer(b"", "503 Busy")}) as web:
         urls = [web.url(f"/{i}.jpg") for i in range(20)]
         out = build_candidates(tmp_path / "out", urls, rows_per_part=6)
-        run = make_run(
-            out,
-            crawl={"private_networks": ["127.0.0.0/8"], "site_files": []},
-            fetch={"retries": 1},
-            image={"min_side_px": 1, "size_px": 64},
-        )
-        run_stage(FETCH, run)
+        fetch_stage(out, retries=1)
         assert images_asked(web) == Counter({f"/{i}.jpg": 2 if i == 3 else 1 for i in range(20)})
     assert Counter(outcomes(out)) == {"ok": 19, "http_5xx": 1}
 

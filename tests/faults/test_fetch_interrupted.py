@@ -1,6 +1,5 @@
 """The fetch stage killed, interrupted, or out of disk: nothing committed is fetched again."""
 
-import asyncio
 import os
 import resource
 import signal
@@ -12,7 +11,7 @@ import pytest
 
 from candidates_fixture import build_candidates
 from command import ROOT, WEBPAIRS, killed_at_step, webpairs
-from hostile_web import Answer, HostileWeb, Request, answer, picture
+from hostile_web import HostileWeb, pictures
 
 RECIPE = """
 name = "small"
@@ -32,15 +31,6 @@ def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(RECIPE)
     return path
-
-
-def pictures(pause_s: float) -> dict[str, Answer]:
-    async def route(request: Request) -> bool | None:
-        await asyncio.sleep(pause_s)
-        number = int(request.path.strip("/").removesuffix(".jpg"))
-        return await answer(picture(160, 120, seed=number))(request)
-
-    return {f"/{i}.jpg": route for i in range(N_IMAGES)}
 
 
 def committed(out: Path) -> list[str]:
@@ -66,7 +56,7 @@ def built(web: HostileWeb, out: Path) -> Path:
 
 
 def test_kill_9_between_any_two_durable_operations(tmp_path: Path, recipe: Path) -> None:
-    with HostileWeb(pictures(0)) as web:
+    with HostileWeb(pictures(N_IMAGES)) as web:
         whole = built(web, tmp_path / "whole")
         webpairs("fetch", recipe, "--out", whole, "-q").ok()
         for step in (0, 9, 18):
@@ -78,7 +68,7 @@ def test_kill_9_between_any_two_durable_operations(tmp_path: Path, recipe: Path)
 
 @pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_it_cleanly(tmp_path: Path, recipe: Path, way: signal.Signals) -> None:
-    with HostileWeb(pictures(0.1)) as web:
+    with HostileWeb(pictures(N_IMAGES, 0.1)) as web:
         out = built(web, tmp_path / "out")
         process = subprocess.Popen(
             [*WEBPAIRS, "fetch", str(recipe), "--out", str(out), "-q"],
@@ -104,7 +94,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, recipe: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
-    with HostileWeb(pictures(0)) as web:
+    with HostileWeb(pictures(N_IMAGES)) as web:
         out = built(web, tmp_path / "out")
         ended = webpairs("fetch", recipe, "--out", out, before=small_files)
         assert ended.code == 2

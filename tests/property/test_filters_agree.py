@@ -1,15 +1,20 @@
 """The plain form of each filter and its form over Arrow batches say the same of every pair."""
 
+import math
+
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pairs_fixture import batch_of, make_pair
 from webpairs_core.records import Pair
+from webpairs_core.schema import SAMPLES
 from webpairs_filters.address import UrlJunk
-from webpairs_filters.base import PairFilter
-from webpairs_filters.catalog import OfPairs
+from webpairs_filters.base import FACTS, Facts, PairFilter
+from webpairs_filters.catalog import OfPairs, OfSamples
 from webpairs_filters.chain import judge
 from webpairs_filters.language import Language
+from webpairs_filters.picture import ImageBlank, ImageFile, ImageSize, Similarity
 from webpairs_filters.text import TextJunk, TextLength
 
 # Pieces that the patterns know, so that near misses are drawn often; and any text at all, with the
@@ -78,3 +83,47 @@ def _agree(each: PairFilter, pairs: list[Pair]) -> None:
     plain = [each.reject(pair) for pair in pairs]
     assert each.reject_batch(each.annotate(batch_of(pairs))).to_pylist() == plain
     assert {reason for reason in plain if reason} <= set(each.reasons)
+
+
+_FACTS = st.builds(
+    Facts,
+    original_width=st.integers(1, 60),
+    original_height=st.integers(1, 60),
+    bytes=st.integers(0, 40),
+    format=st.sampled_from(["jpeg", "png", "webp"]),
+    is_animated=st.booleans(),
+    contrast=st.sampled_from([0.0, 1.5, 2.0, 60.0]),
+    similarity=st.sampled_from([math.nan, -1.0, 0.25, 0.5, 1.0]),
+)
+_OF_SAMPLES: st.SearchStrategy[OfSamples] = st.one_of(
+    st.builds(
+        ImageSize,
+        min_side_px=st.integers(0, 60),
+        max_side_px=st.integers(1, 60),
+        max_aspect=st.sampled_from([1.0, 1.5, 2.5, 3.0]),
+    ),
+    st.builds(
+        ImageFile,
+        min_bytes=st.integers(0, 40),
+        max_bytes=st.integers(1, 40),
+        formats=st.sampled_from([(), ("jpeg",), ("png", "webp")]),
+        animated=st.booleans(),
+    ),
+    st.builds(ImageBlank, min_contrast=st.sampled_from([0.0, 1.5, 2.0])),
+    st.builds(Similarity, min=st.sampled_from([-1.0, 0.25, 0.28])),
+)
+
+
+@given(_OF_SAMPLES, st.lists(_FACTS, max_size=20))
+def test_filters_of_samples_agree(each: OfSamples, facts: list[Facts]) -> None:
+    kinds = {"bytes": pa.int64(), "contrast": pa.float32(), "similarity": pa.float32()}
+    columns = {
+        name: pa.array([getattr(one, name) for one in facts], kinds.get(name) or None)
+        for name in FACTS
+    }
+    if not facts:
+        columns = {
+            name: pa.array([], kinds.get(name) or SAMPLES.field(name).type) for name in FACTS
+        }
+    found = each.reject_batch(pa.RecordBatch.from_pydict(columns)).to_pylist()
+    assert found == [each.reject(one) for one in facts]

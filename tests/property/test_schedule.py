@@ -168,3 +168,18 @@ def test_giving_up_one_origin_leaves_the_others_of_its_host() -> None:
     schedule.release("a", 0.0)
     assert schedule.take(0.0) == "https-2"
     assert schedule.n_waiting == 0
+
+
+def test_a_url_that_fails_alone_costs_its_host_a_short_pause() -> None:
+    schedule: Schedule[int] = Schedule(FetchSection(per_host=1))
+    schedule.add("a", 0)
+    now = 0.0
+    for i in range(9):
+        assert schedule.take(now) == i
+        assert schedule.failed("a", now, is_alone=True) == i + 1  # it counts all the same
+        schedule.add("a", i + 1)
+        schedule.release("a", now)
+        assert schedule.take(now) is None
+        pause = schedule.wake_at() - now
+        assert 0.5 * FIRST_PAUSE_S <= pause <= 1.5 * FIRST_PAUSE_S
+        now += pause

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from webpairs_core.records import Outcome
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("core", "crawler", "filters", "shards", "trainer", "pipeline")
 SOURCES = [p for room in ROOMS for p in sorted((ROOT / room).rglob("*.py"))]
@@ -90,3 +92,8 @@ def test_every_odd_answer_names_a_test_that_exists() -> None:
     written = set(re.findall(r"def (test_\w+)\(", sources))
     assert len(named) > 30
     assert named - {"test_house"} <= written
+
+
+def test_the_documentation_has_every_outcome() -> None:
+    text = (ROOT / "docs/outcomes.md").read_text("utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [str(each) for each in Outcome]

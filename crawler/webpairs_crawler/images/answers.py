@@ -113,13 +113,16 @@ def outcome_of_status(status: int) -> Outcome:
         return Outcome.HTTP_4XX
     if 500 <= status < 600:
         return Outcome.HTTP_5XX
-    return (
-        Outcome.PROTOCOL
-    )  # a redirect without a target, 304 to a plain GET, a number out of range
+    # A redirect without a target, 304 to a plain GET, a number out of range.
+    return Outcome.PROTOCOL
 
 
 NO_CONNECTION = frozenset({Outcome.DNS, Outcome.CONNECT, Outcome.TLS})
 """No request was sent: it is the host that failed, not one of its URLs."""
+
+
+BUSY = frozenset({429, 503})
+"""A host that asks to be left alone (RFC 6585 §4, RFC 9110 §15.6.4)."""
 
 
 def is_hosts_fault(fetched: Fetched) -> bool:

@@ -27,7 +27,7 @@ async def read_image(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """
     if (response.content_length or 0) > max_bytes:
         raise BodyRefused(Outcome.TOO_LARGE)
-    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    coding = _coding(response)
     is_coded = coding not in ("", "identity")
     body = bytearray()
 
@@ -55,8 +55,7 @@ async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         return len(body) <= max_bytes
 
     await _drain(response, take)
-    coding = response.headers.get("Content-Encoding", "").strip().lower()
-    inflater = _inflater(bytes(body[:1]), coding)
+    inflater = _inflater(bytes(body[:1]), _coding(response))
     if inflater is None:
         return bytes(body[:max_bytes])
     try:
@@ -84,6 +83,10 @@ async def _drain(response: aiohttp.ClientResponse, take: Callable[[bytes], bool]
 def _must_be_image(head: bytes | bytearray) -> None:
     if sniff(bytes(head[:SNIFF_BYTES])) is None:
         raise BodyRefused(Outcome.NOT_IMAGE)
+
+
+def _coding(response: aiohttp.ClientResponse) -> str:
+    return response.headers.get("Content-Encoding", "").strip().lower()
 
 
 def _decoded(body: bytes, coding: str, max_bytes: int) -> bytes:

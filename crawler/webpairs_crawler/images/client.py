@@ -7,7 +7,7 @@ their address pass the same check (aiohttp asks no resolver about literal addres
 import asyncio
 import socket
 from time import monotonic
-from types import SimpleNamespace, TracebackType
+from types import SimpleNamespace
 from typing import Any, Self
 
 import aiohttp
@@ -71,12 +71,7 @@ class Client:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self._session.close()
         await self._resolver.close()
 

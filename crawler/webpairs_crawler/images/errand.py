@@ -1,6 +1,5 @@
 """What is wanted of one URL, and how far it has got."""
 
-from asyncio import Future
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
@@ -46,7 +45,7 @@ class Errand(msgspec.Struct, kw_only=True):
     """Canonical."""
     wanted: Wanted
     use: Use | None
-    result: "Future[Fetched] | None" = None
+    """None: who waits for it takes the result, without any queue."""
     url: str = ""
     """Where the redirects have led so far."""
     n_attempts: int = 0
@@ -54,6 +53,8 @@ class Errand(msgspec.Struct, kw_only=True):
     """Redirects followed in this attempt."""
     used_s: float = 0.0
     """Time spent on requests in this attempt."""
+    failed: Fetched | None = None
+    """How the last attempt failed, when there is to be another."""
     signals: frozenset[str] = frozenset()
     """Opt-out signals of the sites on the way."""
 
@@ -75,6 +76,7 @@ class Errand(msgspec.Struct, kw_only=True):
         self.url = url
         self.n_hops += 1
 
-    def start_over(self) -> None:
-        """Forget an attempt that failed."""
+    def start_over(self, failed: Fetched) -> None:
+        """Begin another attempt."""
+        self.failed = failed
         self.url, self.n_hops, self.used_s, self.signals = self.start, 0, 0.0, frozenset()

@@ -20,7 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from webpairs_core.records import Outcome
-from webpairs_crawler.images.answers import NO_CONNECTION, Fetched, can_heal, is_hosts_fault
+from webpairs_crawler.images.answers import BUSY, NO_CONNECTION, Fetched, can_heal, is_hosts_fault
 from webpairs_crawler.images.client import Client
 from webpairs_crawler.images.errand import Errand, Use, Wanted
 from webpairs_crawler.images.schedule import FIRST_PAUSE_S, Schedule
@@ -35,6 +35,9 @@ CRAWL_DELAY_CEILING_S = 30.0
 """What a host may ask for between two requests; more would mean some hundred images a day."""
 _NOBODY_THERE = NO_CONNECTION | {Outcome.TIMEOUT, Outcome.SLOW, Outcome.PROTOCOL}
 """What may have kept a robots.txt away: the images of that origin would fail likewise."""
+
+_HOST_DOWN = Fetched(outcome=Outcome.HOST_DOWN)
+"""Of those that were not asked; one that was ends as its own last attempt did."""
 
 
 class _Leave(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +102,11 @@ class Fetcher:
         """Hosts with something to do or a pause to keep."""
         return self._schedule.n_hosts
 
+    @property
+    def pause_s(self) -> float:
+        """How long all that is left waits for hosts that want to be left alone; else 0."""
+        return 0.0 if self._n_running else self._schedule.pause_s(monotonic())
+
     async def fetch(self, url: str) -> Fetched:
         """Download one image. Never raises for what the web does: see `Fetched.outcome`."""
         return await self._result_of(url, Wanted(where="image", max_bytes=self._fetch.max_bytes))
@@ -114,12 +122,7 @@ class Fetcher:
             etag=etag,
             last_modified=last_modified,
         )
-        clean = urls.canonical(url)
-        if clean is None:
-            refused = Fetched(outcome=Outcome.BAD_URL, final_url=url)
-            self._start(self._finish(Errand(start=url, wanted=wanted, use=use), refused))
-        else:
-            self._enqueue(Errand(start=clean, wanted=wanted, use=use))
+        self._add(url, wanted, use)
 
     async def below(self, n: int) -> None:
         """Wait until fewer than `n` URLs are without an outcome."""
@@ -143,17 +146,26 @@ class Fetcher:
         return await self._result_of(url, Wanted(where=where))
 
     async def _result_of(self, url: str, wanted: Wanted) -> Fetched:
+        result: asyncio.Future[Fetched] = asyncio.get_running_loop().create_future()
+
+        async def keep(fetched: Fetched) -> None:
+            if not result.done():  # nobody waits any more
+                result.set_result(fetched)
+
+        self._add(url, wanted, keep)
+        return await result
+
+    def _add(self, url: str, wanted: Wanted, use: Use) -> None:
         clean = urls.canonical(url)
+        errand = Errand(start=clean or url, wanted=wanted, use=use)
         if clean is None:
-            return Fetched(outcome=Outcome.BAD_URL, final_url=url)
-        errand = Errand(start=clean, wanted=wanted, use=None)
-        errand.result = asyncio.get_running_loop().create_future()
-        self._enqueue(errand)
-        return await errand.result
+            self._start(self._finish(errand, Fetched(outcome=Outcome.BAD_URL)))
+        else:
+            self._enqueue(errand)
 
     def _enqueue(self, errand: Errand) -> None:
         if self._schedule.is_down(errand.origin):
-            self._start(self._finish(errand, _host_down(errand)))
+            self._start(self._finish(errand, errand.failed or _HOST_DOWN))
             return
         self._schedule.add(errand.host, errand)
         self._dispatch()
@@ -216,7 +228,7 @@ class Fetcher:
         elif is_last:
             await self._finish(errand, answer)
         else:
-            errand.start_over()
+            errand.start_over(answer)
             self._enqueue(errand)
 
     async def _ask(self, errand: Errand) -> Fetched | str:
@@ -249,7 +261,8 @@ class Fetcher:
         if answer.is_for_now:  # nobody was asked
             return True
         wait_s = min(answer.wait_s, RETRY_AFTER_CEILING_S)
-        n_failed = self._schedule.failed(host, monotonic(), wait_s)
+        is_alone = answer.outcome not in NO_CONNECTION and answer.http_status not in BUSY
+        n_failed = self._schedule.failed(host, monotonic(), wait_s, is_alone=is_alone)
         may_fail = self._fetch.host_down_after
         if answer.outcome in NO_CONNECTION:
             may_fail = min(may_fail, self._fetch.retries + 1)
@@ -263,7 +276,7 @@ class Fetcher:
         origin = errand.origin
         gone = self._schedule.give_up(errand.host, origin, lambda other: other.origin == origin)
         for each in gone:
-            self._start(self._finish(each, _host_down(each)))
+            self._start(self._finish(each, each.failed or _HOST_DOWN))
 
     async def _finish(self, errand: Errand, answer: Fetched) -> None:
         fetched = replace(
@@ -275,8 +288,6 @@ class Fetcher:
         )
         if errand.use is not None:
             await errand.use(fetched)
-        if errand.result is not None and not errand.result.done():
-            errand.result.set_result(fetched)
 
     async def _leave(self, url: str, where: Where | None) -> _Leave:
         """What the URL's site says before it is asked for."""
@@ -324,7 +335,7 @@ class Fetcher:
             is_sent_away = answer.wait_s > RETRY_AFTER_CEILING_S
             if errand.n_attempts > self._fetch.retries or is_sent_away or not can_heal(answer):
                 return answer
-            errand.start_over()
+            errand.start_over(answer)
             await self._sleep(max(pause_s, answer.wait_s))
             pause_s *= 2
 
@@ -336,7 +347,3 @@ class Fetcher:
             await asyncio.sleep(seconds)
         finally:
             self._n_asleep -= 1
-
-
-def _host_down(errand: Errand) -> Fetched:
-    return Fetched(outcome=Outcome.HOST_DOWN, final_url=errand.url)

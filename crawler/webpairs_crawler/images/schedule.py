@@ -140,13 +140,15 @@ class Schedule(Generic[Item]):
         """A host has answered well."""
         self._hosts[name].n_failed = 0
 
-    def failed(self, name: str, now: float, wait_s: float = 0.0) -> int:
+    def failed(self, name: str, now: float, wait_s: float = 0.0, *, is_alone: bool = False) -> int:
         """A host has failed: leave it alone for a while, at least `wait_s`, longer each time.
 
-        Returns how often it has failed in a row.
+        With `is_alone` it may be the one URL that fails (a 500, a body that never comes): the pause
+        stays short, but the failure counts. Returns how often the host has failed in a row.
         """
         host = self._hosts[name]
-        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(host.n_failed, 16))
+        n_doubled = 0 if is_alone else min(host.n_failed, 16)
+        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**n_doubled)
         host.n_failed += 1
         host.not_before = max(
             host.not_before, now + max(wait_s, pause_s * random.uniform(*_JITTER))
@@ -167,6 +169,10 @@ class Schedule(Generic[Item]):
         host.queue = deque(item for item in host.queue if not is_of(item))
         self.n_waiting -= len(gone)
         return gone
+
+    def pause_s(self, now: float) -> float:
+        """How long the next paused host still waits; 0 when none does."""
+        return max(0.0, self._paused[0][0] - now) if self._paused else 0.0
 
     def _list(self, host: _Host[Item]) -> None:
         if not host.is_listed and host.queue and host.has_slot:

@@ -39,6 +39,7 @@ def commit_part(stage: Stage, source: Source, made: list[tuple[Row, bytes]], end
             Funnel("fetch", "candidates", len(rows), kept, dict(counts)),
             info={
                 "bytes": sum(row.n_bytes for row in rows if not row.fetched.is_unchanged),
+                "unchanged": sum(row.fetched.is_unchanged for row in rows),
                 "replaced": source.replaced,
             },
         )

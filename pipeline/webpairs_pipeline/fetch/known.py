@@ -25,11 +25,6 @@ from webpairs_shards.processed import Processed, Rights
 
 _IN_THE_FILE = ("iptc:", "c2pa:")
 """Signals that were read inside an image; those of its site and headers are asked for anew."""
-_COLUMNS = [
-    *("url", "etag", "last_modified", "bytes", "sha256", "phash", "is_animated", "image_optout"),
-    *("original_width", "original_height", "width", "height"),
-    *("rights_creator", "rights_copyright", "rights_license", "tar", "offset", "length", "outcome"),
-]
 
 
 class KnownImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +35,8 @@ class KnownImage(msgspec.Struct, frozen=True, kw_only=True):
     n_bytes: int = msgspec.field(name="bytes")
     sha256: str
     phash: int
+    contrast: float
+    format: str
     is_animated: bool
     image_optout: list[str]
     original_width: int
@@ -73,6 +70,9 @@ class KnownImage(msgspec.Struct, frozen=True, kw_only=True):
                 signals=tuple(s for s in self.image_optout if s.startswith(_IN_THE_FILE)),
             ),
         )
+
+
+_COLUMNS = ["url", "outcome", *(f.encode_name for f in msgspec.structs.fields(KnownImage))]
 
 
 def image_digest(run: Run) -> str:

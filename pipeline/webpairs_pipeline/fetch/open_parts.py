@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -70,10 +71,14 @@ class OpenParts:
         self._line = Line(sources)
         try:
             async with asyncio.TaskGroup() as group:
-                syncing = group.create_task(self._sync_now_and_then())
+                beside = [
+                    group.create_task(self._sync_now_and_then()),
+                    group.create_task(self._progress.tell_now_and_then()),
+                ]
                 await self._feed()
                 await self._fetcher.idle()
-                syncing.cancel()
+                for task in beside:
+                    task.cancel()
         finally:
             for part in self._open_ones:
                 part.journal.close()
@@ -97,11 +102,13 @@ class OpenParts:
         self._progress.resume(len(journal.done))
         urls = source.table()["url"].to_pylist()
         known = self._known.of(urls)
+        places: defaultdict[str, list[int]] = defaultdict(list)
         for place, url in enumerate(urls):
-            if place in journal.done:
-                continue
+            if place not in journal.done:
+                places[url].append(place)
+        for url, some in places.items():  # several texts may belong to one image
             image = known.get(url)
-            use = partial(self._use, part, place, image)
+            use = partial(self._use, part, some, image)
             if image is None:
                 self._fetcher.add(url, use)
             else:
@@ -109,9 +116,9 @@ class OpenParts:
         await self._commit_if_done(part)
 
     async def _use(
-        self, part: _Part, place: int, known: KnownImage | None, fetched: Fetched
+        self, part: _Part, places: Sequence[int], known: KnownImage | None, fetched: Fetched
     ) -> None:
-        """What becomes of one download: decoded, judged, written down."""
+        """What becomes of one download: decoded, judged, written down for each of its rows."""
         data = fetched.data
         n_bytes, sha256 = len(data), hashlib.sha256(data).hexdigest() if data else ""
         if fetched.outcome is not Outcome.OK:
@@ -132,16 +139,17 @@ class OpenParts:
             fetched = replace(fetched, optout=tuple(sorted(signals)))
             if forbids(fetched.optout, self._run.recipe.crawl.optout):
                 processed = Processed(outcome=Outcome.OPTED_OUT, rights=processed.rights)
-        row = Row(
-            place=place,
-            fetched=replace(fetched, data=b""),
-            processed=replace(processed, data=b""),
-            n_bytes=n_bytes,
-            sha256=sha256,
-        )
-        part.journal.append(row, processed.data)
-        self._note_unsynced(part.journal)
-        self._progress.add(processed.outcome, len(data))
+        for place in places:
+            row = Row(
+                place=place,
+                fetched=replace(fetched, data=b""),
+                processed=replace(processed, data=b""),
+                n_bytes=n_bytes,
+                sha256=sha256,
+            )
+            part.journal.append(row, processed.data)
+            self._note_unsynced(part.journal)
+            self._progress.add(processed.outcome, len(data) if place == places[0] else 0)
         await self._commit_if_done(part)
 
     async def _commit_if_done(self, part: _Part) -> None:

@@ -27,10 +27,12 @@ class Total(msgspec.Struct, frozen=True):
 
     funnel: Funnel
     n_bytes: int
+    n_unchanged: int
+    """Taken from the run that `fetch.known` names: their servers said 304."""
     n_rounds: int
     """Beside the first one."""
     parts: tuple[str, ...]
-    """The sample parts, relative to OUT."""
+    """The sample parts, relative to OUT; those of later rounds behind all of the first."""
 
 
 def outcomes_of(text: str) -> frozenset[str]:
@@ -103,8 +105,9 @@ def total(stage: Stage) -> Total:
     return Total(
         funnel=merge([Funnel("fetch", "candidates", first.rows_in, first.kept + again.kept, left)]),
         n_bytes=sum(commit.info["bytes"] for commit in commits),
+        n_unchanged=sum(commit.info["unchanged"] for commit in commits),
         n_rounds=len(_markers(stage)),
-        parts=tuple(_path_of(commit) for commit in commits),
+        parts=tuple(_path_of(commit) for commit in sorted(commits, key=_is_again)),
     )
 
 

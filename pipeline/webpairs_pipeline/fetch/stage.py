@@ -19,7 +19,7 @@ from webpairs_crawler.images.fetcher import Fetcher
 from webpairs_pipeline.fetch import rounds
 from webpairs_pipeline.fetch.known import Known, image_digest
 from webpairs_pipeline.fetch.open_parts import OpenParts, Tools
-from webpairs_pipeline.fetch.progress import FetchProgress
+from webpairs_pipeline.fetch.progress import FetchProgress, cause_of
 from webpairs_pipeline.fetch.sources import Source, of_candidates
 from webpairs_pipeline.fetch.timings import timings
 from webpairs_pipeline.input_parts import input_parts
@@ -42,21 +42,22 @@ def run(run: Run, stage: Stage) -> Made:
             DecodePool(image_job(run.recipe.image), workers) as pool,
         ):
             try:
-                asyncio.run(_fetch_all(run, stage, sources, (known, pool)))
+                asyncio.run(_fetch_all(run, stage, sources, known, pool))
             except BaseExceptionGroup as group:
                 raise first_of(group) from None
     total = rounds.total(stage)
     if not total.funnel.kept:
         raise NothingLeft(
-            f"none of {total.funnel.rows_in:,} images could be used ({_reasons(total.funnel)}): "
-            "look at the outcomes above and at the [fetch] and [image] sections of the recipe"
+            f"none of {total.funnel.rows_in:,} images could be used ({_reasons(total.funnel)}); "
+            f"{cause_of(total.funnel.rejected)}"
         )
     seconds = time.monotonic() - began
     n_fetched = sum(source.n_rows for source in sources)
     info: dict[str, Any] = {
         "bytes": total.n_bytes,
+        "unchanged": total.n_unchanged,
         "candidates_per_s": round(n_fetched / seconds, 1) if sources else 0.0,
-        "timings": timings([run.out / path for path in total.parts]),
+        "timings": timings([run.out / path for path in reversed(total.parts)]),
         "rounds": total.n_rounds,
         "made_with": {"image": image_digest(run)},
     }
@@ -73,14 +74,14 @@ def _sources(run: Run, stage: Stage) -> list[Source]:
 
 
 async def _fetch_all(
-    run: Run, stage: Stage, sources: Sequence[Source], tools: tuple[Known, DecodePool]
+    run: Run, stage: Stage, sources: Sequence[Source], known: Known, pool: DecodePool
 ) -> None:
     section = run.recipe.fetch
     total = sum(source.n_rows for source in sources)
     async with Fetcher(run.recipe.crawl, section) as fetcher:
-        with FetchProgress(total, section.warn_below, lambda: fetcher.n_hosts) as progress:
-            known, pool = tools
-            await OpenParts(run, stage, Tools(fetcher, pool, known, progress)).fetch(sources)
+        with FetchProgress(total, section.warn_below, fetcher) as progress:
+            tools = Tools(fetcher, pool, known, progress)
+            await OpenParts(run, stage, tools).fetch(sources)
 
 
 def _reasons(funnel: Funnel) -> str:

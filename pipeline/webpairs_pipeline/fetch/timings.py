@@ -17,15 +17,23 @@ def timings(parts: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """By outcome, most frequent first: `n`, the requests, and for each phase its percentiles in
     milliseconds, each the smallest time that so many percent did not exceed.
 
-    A phase counts the requests that had it: a connection that was used again has no `connect`.
-    Rows that a robots.txt or a dead host kept from being asked for took no time and do not count.
-    Parts are read one after the other, and times are counted, not kept: memory does not grow.
+    `parts` come newest first: of the rows of one key only the newest counts. A phase counts the
+    requests that had it: a connection that was used again has no `connect`. Rows that a robots.txt
+    or a dead host kept from being asked for took no time and do not count. Parts are read one after
+    the other, and times are counted, not kept: memory does not grow.
     """
     n_asked: Counter[str] = Counter()
+    again: set[bytes] = set()
     counts: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
     for part in parts:
         table = read_table(part, SAMPLES)
-        asked = [attempts > 0 for attempts in table["attempts"].to_pylist()]
+        keys = table["key"].to_pylist()
+        asked = [
+            attempts > 0 and key not in again
+            for attempts, key in zip(table["attempts"].to_pylist(), keys, strict=True)
+        ]
+        if part.name.startswith("retry-"):
+            again.update(keys)
         outcomes = table["outcome"].to_pylist()
         n_asked.update(compress(outcomes, asked))
         for phase in PHASES:

@@ -202,7 +202,7 @@ SPELLINGS = [
 def test_no_spelling_of_a_private_address_reaches_a_server() -> None:
     with HostileWeb({"/x": answer(JPEG)}, host="") as web:
         urls = [spelling.format(p=web.port) for spelling in SPELLINGS]
-        got = fetch_all(urls, private_networks=())
+        got = fetch_all(urls, {"private_networks": ()})
         assert web.n_connections == 0
         refused = {url: each.outcome for url, each in zip(urls, got, strict=True)}
         assert set(refused.values()) <= {Outcome.REFUSED_PRIVATE, Outcome.DNS}, refused

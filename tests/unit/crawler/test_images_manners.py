@@ -7,12 +7,20 @@ from email.utils import format_datetime
 
 import pytest
 
-from fetching import JPEG, LOOPBACK, bad_chunk, endless_page, fetch, fetch_all, hang_up, silence
+from fetching import (
+    JPEG,
+    bad_chunk,
+    endless_page,
+    fetch,
+    fetch_all,
+    hang_up,
+    sections,
+    silence,
+)
 from hostile_web import Answer, HostileWeb, Request, answer, redirect
 from webpairs_core.records import Outcome
 from webpairs_crawler.images.answers import Fetched
 from webpairs_crawler.images.fetcher import Fetcher
-from webpairs_crawler.options import CrawlSection, FetchSection
 from webpairs_crawler.web.http import retry_after_s
 
 
@@ -109,7 +117,7 @@ class TestOptOut:
     def test_signals_on_the_image_are_obeyed_and_kept(
         self, headers: tuple[str, ...], policy: str, outcome: Outcome, signals: tuple[str, ...]
     ) -> None:
-        got = fetch(answer(JPEG, headers=headers), optout=policy)
+        got = fetch(answer(JPEG, headers=headers), crawl={"optout": policy})
         assert (got.outcome, got.optout) == (outcome, signals)
         assert bool(got.data) == (outcome == Outcome.OK)
 
@@ -188,11 +196,7 @@ class TestLimits:
         assert most <= 2
 
     def test_waiting_for_a_busy_host_does_not_time_out(self) -> None:
-        async def slow(request: Request) -> bool | None:
-            await asyncio.sleep(0.3)
-            return await answer(JPEG)(request)
-
-        with HostileWeb({f"/{i}": slow for i in range(6)}) as web:
+        with HostileWeb({f"/{i}": answer(JPEG, pause_s=0.3) for i in range(6)}) as web:
             got = fetch_all([web.url(f"/{i}") for i in range(6)], per_host=1, timeout_s=1)
         assert {each.outcome for each in got} == {Outcome.OK}
 
@@ -222,8 +226,7 @@ class TestLimits:
             in_hand -= 1
 
         async def all_of_them(urls: list[str]) -> None:
-            crawl = CrawlSection(private_networks=LOOPBACK)
-            async with Fetcher(crawl, FetchSection(concurrency=3, per_host=50)) as fetcher:
+            async with Fetcher(*sections(concurrency=3, per_host=50)) as fetcher:
                 for url in urls:
                     fetcher.add(url, use)
                 await fetcher.idle()

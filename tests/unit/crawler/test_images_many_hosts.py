@@ -2,20 +2,21 @@
 
 import asyncio
 import socket
+import time
 from collections import Counter
 
 import pytest
 
-from fetching import LOOPBACK
-from hostile_web import HostileWeb, Request, answer, picture
+from fetching import fetch_all, sections
+from hostile_web import HostileWeb, answer, picture
 from webpairs_core.records import Outcome
 from webpairs_crawler.images import resolver
 from webpairs_crawler.images.answers import Fetched
 from webpairs_crawler.images.fetcher import Fetcher
-from webpairs_crawler.options import CrawlSection, FetchSection, HostBudget
 
 N_HOSTS = 2_000
 JPEG = picture(64, 64)
+NO_FILES = {"site_files": ()}
 
 
 def lookup(host: str, _family: int) -> list[tuple[int, str]]:
@@ -31,11 +32,9 @@ def test_thousands_of_hosts_do_not_stall(monkeypatch: pytest.MonkeyPatch) -> Non
     counts: Counter[Outcome] = Counter()
     most_open = 0
 
-    async def fetch_all(port: int) -> None:
+    async def fetch_images(port: int) -> None:
         nonlocal most_open
-        crawl = CrawlSection(private_networks=LOOPBACK, site_files=())
-        section = FetchSection(concurrency=64, retries=0, connect_timeout_s=30)
-        async with Fetcher(crawl, section) as fetcher:
+        async with Fetcher(*sections(NO_FILES, concurrency=64, connect_timeout_s=30)) as fetcher:
 
             async def use(fetched: Fetched) -> None:
                 counts[fetched.outcome] += 1
@@ -48,7 +47,7 @@ def test_thousands_of_hosts_do_not_stall(monkeypatch: pytest.MonkeyPatch) -> Non
             assert fetcher.n_hosts == 0  # nothing is kept of a host that is done
 
     with HostileWeb({"/0.jpg": answer(JPEG), "/1.jpg": answer(JPEG)}, host="0.0.0.0") as web:
-        asyncio.run(fetch_all(web.port))
+        asyncio.run(fetch_images(web.port))
     n_dead = N_HOSTS // 10
     assert most_open == 2 * N_HOSTS
     assert counts == {
@@ -59,40 +58,21 @@ def test_thousands_of_hosts_do_not_stall(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_limit_for_all_hosts_together() -> None:
-    async def fetch_all(urls: list[str]) -> float:
-        crawl = CrawlSection(private_networks=LOOPBACK, site_files=())
-        section = FetchSection(per_host=50, max_per_s=50.0)
-        async with Fetcher(crawl, section) as fetcher:
-            began = asyncio.get_running_loop().time()
-            found = await asyncio.gather(*(fetcher.fetch(url) for url in urls))
-            assert {each.outcome for each in found} == {Outcome.OK}
-            return asyncio.get_running_loop().time() - began
-
     with HostileWeb({f"/{i}": answer(JPEG) for i in range(26)}) as web:
-        took_s = asyncio.run(fetch_all([web.url(f"/{i}") for i in range(26)]))
+        urls = [web.url(f"/{i}") for i in range(26)]
+        began = time.monotonic()
+        found = fetch_all(urls, NO_FILES, per_host=50, max_per_s=50.0)
+        took_s = time.monotonic() - began
+    assert {each.outcome for each in found} == {Outcome.OK}
     assert took_s >= 25 / 50 * 0.95  # a lower bound: a slow machine does not break it
 
 
 def test_a_large_host_may_have_a_larger_budget() -> None:
-    now = most = 0
-
-    async def slow(request: Request) -> bool | None:
-        nonlocal now, most
-        now += 1
-        most = max(most, now)
-        await asyncio.sleep(0.05)
-        now -= 1
-        return await answer(JPEG)(request)
-
-    async def fetch_all(urls: list[str]) -> None:
-        crawl = CrawlSection(private_networks=LOOPBACK, site_files=())
-        section = FetchSection(per_host=1, hosts=(HostBudget(match="127.0.0.*", per_host=6),))
-        async with Fetcher(crawl, section) as fetcher:
-            await asyncio.gather(*(fetcher.fetch(url) for url in urls))
-
-    with HostileWeb({f"/{i}": slow for i in range(30)}) as web:
-        asyncio.run(fetch_all([web.url(f"/{i}") for i in range(30)]))
-    assert most == 6
+    with HostileWeb({f"/{i}": answer(JPEG, pause_s=0.05) for i in range(30)}) as web:
+        urls = [web.url(f"/{i}") for i in range(30)]
+        hosts = [{"match": "127.0.0.*", "per_host": 6}]
+        fetch_all(urls, NO_FILES, per_host=1, hosts=hosts)
+        assert web.most_at_once == 6
 
 
 def test_a_fetch_that_fails_starts_nothing_more() -> None:
@@ -101,15 +81,14 @@ def test_a_fetch_that_fails_starts_nothing_more() -> None:
     async def fail(_: Fetched) -> None:
         raise ValueError("the disk is full")
 
-    async def fetch_all() -> None:
+    async def fetch_images() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
-        crawl = CrawlSection(private_networks=LOOPBACK, site_files=())
-        async with Fetcher(crawl, FetchSection(concurrency=4)) as fetcher:
+        async with Fetcher(*sections(NO_FILES, concurrency=4)) as fetcher:
             for i in range(40):
                 fetcher.add(f"no url {i}", fail)
                 fetcher.add(f"http://127.0.0.{i + 2}:1/x.jpg", fail)
             await fetcher.idle()
 
     with pytest.raises(BaseExceptionGroup):
-        asyncio.run(fetch_all())
+        asyncio.run(fetch_images())
     assert said == []

@@ -5,38 +5,21 @@ import time
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 import pytest
 
-from hostile_web import Answer, HostileWeb, Request, answer, picture, redirect
+from fetching import JPEG, fetch_all, sections
+from hostile_web import Answer, HostileWeb, Request, answer, redirect
 from webpairs_core.records import Outcome
 from webpairs_crawler.images import fetcher as fetcher_module
-from webpairs_crawler.images.answers import Fetched
 from webpairs_crawler.images.fetcher import Fetcher
 from webpairs_crawler.images.recheck import Checked, Verdict, gravest, recheck
-from webpairs_crawler.options import CrawlSection, FetchSection
 
-JPEG = picture()
-ALL_FILES = ("tdmrep", "rsl", "ai_txt", "trust_txt")
+ALL_FILES = {"site_files": ("tdmrep", "rsl", "ai_txt", "trust_txt")}
 
 
-def sections(**crawl: Any) -> tuple[CrawlSection, FetchSection]:
-    settings = {"private_networks": ("127.0.0.0/8",), **crawl}
-    fetch = FetchSection(timeout_s=2, retries=0, per_host=4)
-    return msgspec.convert(settings, CrawlSection), fetch
-
-
-def fetch_all(*urls: str, **crawl: Any) -> list[Fetched]:
-    async def all_of_them() -> list[Fetched]:
-        async with Fetcher(*sections(**crawl)) as fetcher:
-            return await asyncio.gather(*(fetcher.fetch(url) for url in urls))
-
-    return asyncio.run(all_of_them())
-
-
-def check(url: str, where: Any = "image", **crawl: Any) -> Checked:
+def check(url: str, where: Any = "image") -> Checked:
     async def ask() -> Checked:
-        async with Fetcher(*sections(**crawl)) as fetcher:
+        async with Fetcher(*sections()) as fetcher:
             return await recheck(fetcher, url, where)
 
     return asyncio.run(ask())
@@ -63,10 +46,10 @@ TDMREP = answer(b'[{"location": "/x.jpg", "tdm-reservation": 1}]')
 )
 def test_a_site_can_opt_out(routes: dict[str, Answer], signals: tuple[str, ...]) -> None:
     with HostileWeb({"/x.jpg": answer(JPEG), **routes}) as web:
-        [got] = fetch_all(web.url("/x.jpg"), site_files=ALL_FILES)
+        [got] = fetch_all([web.url("/x.jpg")], ALL_FILES)
         assert web.count("/x.jpg") == 0
         assert (got.outcome, got.optout, got.attempts) == (Outcome.OPTED_OUT, signals, 0)
-        [told] = fetch_all(web.url("/x.jpg"), site_files=ALL_FILES, optout="report")
+        [told] = fetch_all([web.url("/x.jpg")], {**ALL_FILES, "optout": "report"})
     assert (told.outcome, told.optout) == (Outcome.OK, signals)
 
 
@@ -80,7 +63,7 @@ def test_a_site_can_opt_out(routes: dict[str, Answer], signals: tuple[str, ...])
 )
 def test_an_image_can_opt_out(header: str, signal: str) -> None:
     with HostileWeb({"/x.jpg": answer(JPEG, headers=(header,))}) as web:
-        [got] = fetch_all(web.url("/x.jpg"))
+        [got] = fetch_all([web.url("/x.jpg")])
     assert (got.outcome, got.optout, got.data) == (Outcome.OPTED_OUT, (signal,), b"")
 
 
@@ -90,14 +73,14 @@ def test_what_every_hop_says_is_kept() -> None:
     with HostileWeb({"/y.jpg": answer(JPEG, headers=header)}, host="127.0.0.3") as two:
         routes = {**first, "/x.jpg": redirect(two.url("/y.jpg"))}
         with HostileWeb(routes, host="127.0.0.2") as one:
-            [got] = fetch_all(one.url("/x.jpg"))
+            [got] = fetch_all([one.url("/x.jpg")])
             assert got.outcome is Outcome.OK
             assert got.optout == (
                 "robots-content-usage:search=y@image",
                 "x-robots-tag:noarchive@image",
             )
             two.routes["/robots.txt"] = answer(b"User-agent: CCBot\nDisallow: /y")
-            [got] = fetch_all(one.url("/x.jpg"))
+            [got] = fetch_all([one.url("/x.jpg")])
             assert got.outcome is Outcome.OPTED_OUT
             assert "robots:ccbot@image" in got.optout
 
@@ -116,14 +99,14 @@ class TestCrawlDelay:
             urls = [web.url(f"/{i}.jpg") for i in range(n)]
 
             async def one_by_one() -> None:
-                async with Fetcher(*sections()) as fetcher:
+                async with Fetcher(*sections(per_host=4)) as fetcher:
                     for url in urls:
                         assert (await fetcher.fetch(url)).outcome is Outcome.OK
 
             if in_turn:
                 asyncio.run(one_by_one())
             else:
-                assert {got.outcome for got in fetch_all(*urls)} == {Outcome.OK}
+                assert {got.outcome for got in fetch_all(urls, per_host=4)} == {Outcome.OK}
         return asked
 
     @pytest.mark.parametrize("in_turn", [False, True])

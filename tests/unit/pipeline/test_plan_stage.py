@@ -12,7 +12,7 @@ from webpairs_core.errors import NothingLeft, PartCorrupt
 from webpairs_core.keys import shuffle_rank
 from webpairs_core.schema import PLAN, REJECTS, SAMPLES, read_table
 from webpairs_pipeline.run import Made, Run
-from webpairs_pipeline.stages import STAGES, run_stage
+from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
 
 PLAN_STAGE = next(spec for spec in STAGES if spec.name == "plan")
 
@@ -138,3 +138,27 @@ def test_a_damaged_part_is_named(tmp_path: Path) -> None:
     path.write_bytes(damaged)
     with pytest.raises(PartCorrupt, match=r"a part in .* is damaged"):
         run_stage(PLAN_STAGE, make_run(out))
+
+
+def test_filters_of_samples_give_their_reasons(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 40, twin_every=5)
+    filters = [{"use": "image_size", "min_side_px": 200}, {"use": "image_file", "formats": ["png"]}]
+    run = make_run(out, filters=filters[:1])
+    made, _, rejects = _plan(run)
+    assert made.funnels[0].rejected == {"image_too_small": 7}  # the twins, before their turn
+    assert {row["reason"] for row in rejects} == {"image_too_small"}
+    assert all(row["dup_of"] is None for row in rejects)
+    with pytest.raises(NothingLeft, match=r"image_format 33, image_too_small 7"):
+        run_stage(PLAN_STAGE, make_run(out, filters=filters))
+
+
+def test_a_filter_of_samples_fetches_nothing_again(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 10)
+    marks = [
+        [fingerprint(spec, make_run(out, filters=filters)) for spec in STAGES[:4]]
+        for filters in ([], [{"use": "image_blank"}])
+    ]
+    assert marks[0] == marks[1]
+    assert fingerprint(PLAN_STAGE, make_run(out)) != fingerprint(
+        PLAN_STAGE, make_run(out, filters=[{"use": "image_blank"}])
+    )

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from hostile_web import picture
+from image_files import pixels, png_head, saved, srgb_profile, swapped_profile
 from webpairs_core.records import Outcome
 from webpairs_shards.image import process_image
 from webpairs_shards.options import ImageSection
@@ -27,18 +28,6 @@ RED, GREEN, BLUE = (220, 20, 20), (20, 200, 20), (20, 20, 220)
 
 def section(**fields: Any) -> ImageSection:
     return msgspec.convert({"min_side_px": 1, "max_aspect": 1e6} | fields, ImageSection)
-
-
-def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def pixels(data: bytes) -> np.ndarray[Any, Any]:
-    with Image.open(io.BytesIO(data)) as image:
-        assert image.mode == "RGB"
-        return np.asarray(image).astype(int)
 
 
 def stored(data: bytes, **fields: Any) -> np.ndarray[Any, Any]:
@@ -82,16 +71,11 @@ class TestOutcomes:
             assert process_image(cut, section()).outcome == Outcome.CORRUPT, share
 
     def test_bombs_are_judged_by_their_header(self) -> None:
-        def png_header(width: int, height: int) -> bytes:
-            head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-            chunk = b"IHDR" + head
-            return b"\x89PNG\r\n\x1a\n\0\0\0\r" + chunk + struct.pack(">I", zlib.crc32(chunk))
-
         tail = struct.pack(">I", 4) + b"IDAT" + zlib.compress(b"")[:4] + b"\0" * 4
-        got = process_image(png_header(30_000, 30_000) + tail, section())
+        got = process_image(png_head(30_000, 30_000) + tail, section())
         assert got.outcome == Outcome.TOO_MANY_PIXELS
         # Pillow's own warning line lies at the same number, its error line at twice that
-        assert process_image(png_header(10_000, 10_000) + tail, section()).outcome == (
+        assert process_image(png_head(10_000, 10_000) + tail, section()).outcome == (
             Outcome.TOO_MANY_PIXELS
         )
 
@@ -192,16 +176,15 @@ class TestPixels:
     def test_a_colour_profile_is_applied(self) -> None:
         lab_ish = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ"))
         plain = quadrants()
-        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-        same = stored(saved(plain, "PNG", icc_profile=srgb.tobytes()))
+        same = stored(saved(plain, "PNG", icc_profile=srgb_profile()))
         assert np.abs(same - np.asarray(plain)).max() <= 1
         # one that does not fit the picture, and no profile at all: colours stay
         for odd in (lab_ish.tobytes(), b"no profile"):
             assert np.array_equal(stored(saved(plain, "PNG", icc_profile=odd)), np.asarray(plain))
 
     def test_swapped_primaries_are_managed(self) -> None:
-        swapped = _swapped_profile()
-        found = stored(saved(Image.new("RGB", (8, 8), (200, 50, 50)), "PNG", icc_profile=swapped))
+        plain = Image.new("RGB", (8, 8), (200, 50, 50))
+        found = stored(saved(plain, "PNG", icc_profile=swapped_profile()))
         assert found[0, 0].tolist() == pytest.approx([50, 200, 50], abs=6)
 
     @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
@@ -212,12 +195,6 @@ class TestPixels:
             frames[0], kind, save_all=True, append_images=frames[1:], duration=50, **options
         )
         assert np.abs(stored(data) - np.array(RED)).max() <= 2
-
-
-def _swapped_profile() -> bytes:
-    """sRGB with the red and green primaries exchanged: their tags in the profile swap names."""
-    data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return data.replace(b"rXYZ", b"tmp!").replace(b"gXYZ", b"rXYZ").replace(b"tmp!", b"gXYZ")
 
 
 class TestResize:
@@ -269,8 +246,8 @@ class TestOutput:
         exif[0x010E] = "SECRET-DESCRIPTION"
         exif.get_ifd(0x8825)[1] = "N"
         exif.get_ifd(0x8825)[2] = (48.0, 51.0, 29.0)
-        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-        data = saved(quadrants(), "JPEG", exif=exif, comment=b"SECRET-COMMENT", icc_profile=profile)
+        options = {"exif": exif, "comment": b"SECRET-COMMENT", "icc_profile": srgb_profile()}
+        data = saved(quadrants(), "JPEG", **options)
         assert b"SECRET" in data
         got = process_image(data, section(format=format_, resize="none"))
         assert b"SECRET" not in got.data

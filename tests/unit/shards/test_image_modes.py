@@ -1,16 +1,17 @@
 """How near each mode comes to a full decode and Pillow's LANCZOS, and what none of them changes."""
 
 import io
-import struct
 import zlib
+from functools import cache
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
-from picture_corpus import drawn
+from image_corpus import drawn
+from image_files import pixels, png_chunk, png_head, saved, swapped_profile
 from webpairs_core.records import Outcome
 from webpairs_shards.image import process_image
 from webpairs_shards.options import ImageSection
@@ -26,34 +27,24 @@ def section(mode: str, **fields: Any) -> ImageSection:
     return msgspec.convert(given | fields, ImageSection)
 
 
+@cache
 def files() -> list[tuple[str, bytes]]:
     rng = np.random.default_rng(7)
     made = []
-    for i, (width, height) in enumerate(SIZES):
-        image = drawn(rng, width, height)
+    for i, size in enumerate(SIZES):
+        image = drawn(rng, size)
         for kind, options in (
             ("JPEG", {"quality": 88, "progressive": i % 2 == 0, "subsampling": 2 * (i % 2)}),
             ("WEBP", {"quality": 85, "method": 0}),
         ):
-            stream = io.BytesIO()
-            image.save(stream, kind, **options)
-            made.append((kind, stream.getvalue()))
+            made.append((kind, saved(image, kind, **options)))
     return made
-
-
-FILES = files()
-
-
-def swapped_profile() -> bytes:
-    """sRGB with the names of its red and green primaries exchanged."""
-    data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return data.replace(b"rXYZ", b"tmp!").replace(b"gXYZ", b"rXYZ").replace(b"tmp!", b"gXYZ")
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_fidelity(mode: str) -> None:
     error = n = 0.0
-    for _, data in FILES:
+    for _, data in files():
         got = process_image(data, section(mode))
         with Image.open(io.BytesIO(data)) as image, Image.open(io.BytesIO(got.data)) as small:
             size = (got.width, got.height)
@@ -67,7 +58,7 @@ def test_fidelity(mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("resize", ["keep_ratio", "keep_ratio_largest", "center_crop", "border"])
 def test_sizes_and_bytes_are_the_same_each_time(mode: str, resize: str) -> None:
-    _, data = FILES[0]
+    _, data = files()[0]
     one, other = (process_image(data, section(mode, resize=resize)) for _ in range(2))
     assert one == other
     plain = process_image(data, section("best", resize=resize))
@@ -84,63 +75,51 @@ def test_all_orientations_stand_upright(mode: str) -> None:
     for orientation, way in undo.items():
         exif = Image.Exif()
         exif[0x0112] = orientation
-        stream = io.BytesIO()
         lying = upright if way is None else upright.transpose(Image.Transpose(way))
-        lying.save(stream, "JPEG", exif=exif, quality=95)
-        got = process_image(stream.getvalue(), section(mode))
-        with Image.open(io.BytesIO(got.data)) as image:
-            assert np.abs(np.asarray(image, float) - right).mean() < 4, orientation
+        got = process_image(saved(lying, "JPEG", exif=exif, quality=95), section(mode))
+        assert np.abs(pixels(got.data) - right).mean() < 4, orientation
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", ["L", "CMYK"])
 def test_grey_and_cmyk_become_three_channels(mode: str, kind: str) -> None:
-    stream = io.BytesIO()
     colour: Any = 90 if kind == "L" else (0, 255, 255, 40)
-    Image.new(kind, (800, 700), colour).save(stream, "JPEG", quality=95)
-    got = process_image(stream.getvalue(), section(mode))
-    with Image.open(io.BytesIO(got.data)) as image:
-        assert image.mode == "RGB"
-        expected = (90, 90, 90) if kind == "L" else (215, 0, 0)
-        assert np.asarray(image)[9, 9].tolist() == pytest.approx(expected, abs=4)
+    data = saved(Image.new(kind, (800, 700), colour), "JPEG", quality=95)
+    expected = (90, 90, 90) if kind == "L" else (215, 0, 0)
+    found = pixels(process_image(data, section(mode)).data)
+    assert found[9, 9].tolist() == pytest.approx(expected, abs=4)
 
 
 def _png(depth: int, colour_type: int, pixel: bytes) -> bytes:
     """600 × 500 of one colour, of a kind that Pillow does not write."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        crc = struct.pack(">I", zlib.crc32(name + body))
-        return struct.pack(">I", len(body)) + name + body + crc
-
-    head = struct.pack(">IIBBBBB", 600, 500, depth, colour_type, 0, 0, 0)
     lines = zlib.compress((b"\0" + pixel * 600) * 500)
-    ends = chunk(b"IHDR", head) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + ends
+    head = png_head(600, 500, depth, colour_type)
+    return head + png_chunk(b"IDAT", lines) + png_chunk(b"IEND", b"")
 
 
 def _odd(what: str) -> tuple[bytes, tuple[int, int, int]]:
     """A file, and the colour that a browser shows."""
-    stream = io.BytesIO()
     size = (600, 500)
+    on_white = (255, 255, 255)
     match what:
         case "16-bit grey":
             return _png(16, 0, b"\x40\x99"), (64, 64, 64)
         case "16-bit colour":
             return _png(16, 2, b"\x40\x01\x80\x01\xc0\x01"), (64, 128, 192)
         case "alpha":
-            Image.new("RGBA", size, (200, 0, 0, 0)).save(stream, "PNG")
+            return saved(Image.new("RGBA", size, (200, 0, 0, 0)), "PNG"), on_white
         case "alpha in WebP":
-            Image.new("RGBA", size, (200, 0, 0, 0)).save(stream, "WEBP", lossless=True)
+            layer = Image.new("RGBA", size, (200, 0, 0, 0))
+            return saved(layer, "WEBP", lossless=True), on_white
         case "transparent palette entry":
             picture = Image.new("P", size, 3)
             picture.putpalette([0, 0, 0, 9, 9, 9, 99, 0, 0, 200, 30, 30])
-            picture.save(stream, "PNG", transparency=3)
+            return saved(picture, "PNG", transparency=3), on_white
         case "profile" | "profile in PNG":
             kind = "JPEG" if what == "profile" else "PNG"
             picture = Image.new("RGB", size, (200, 50, 50))
-            picture.save(stream, kind, icc_profile=swapped_profile())
-            return stream.getvalue(), (50, 200, 50)
-    return stream.getvalue(), (255, 255, 255)
+            return saved(picture, kind, icc_profile=swapped_profile()), (50, 200, 50)
+    raise ValueError(what)
 
 
 ODD = ["16-bit grey", "16-bit colour", "alpha", "alpha in WebP", "transparent palette entry"]
@@ -156,16 +135,14 @@ def test_odd_files_are_right_when_shrunk(mode: str, size_px: int, what: str) -> 
     assert got.outcome == Outcome.OK
     assert min(got.width, got.height) == min(size_px, 500)
     with Image.open(io.BytesIO(got.data)) as image:
-        assert image.mode == "RGB"
         assert "icc_profile" not in image.info
-        found = np.asarray(image, int)
-    assert np.abs(found - np.array(colour)).max() <= 8
+    assert np.abs(pixels(got.data) - np.array(colour)).max() <= 8
     assert got.data[24:26] == b"\x08\x02"  # 8 bits, colour
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_cut_files_are_corrupt_and_headers_come_first(mode: str) -> None:
-    for kind, data in FILES[:2]:
+    for kind, data in files()[:2]:
         cut = data[: len(data) // 2]
         assert process_image(cut, section(mode)).outcome == Outcome.CORRUPT, kind
         too_many = process_image(cut, section(mode, max_pixels=1000))
@@ -176,15 +153,14 @@ def test_a_second_frame_is_marked() -> None:
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "green")]
     for kind in ("GIF", "PNG", "WEBP", "AVIF"):
         for n in (1, 2):
-            stream = io.BytesIO()
-            frames[0].save(stream, kind, save_all=True, append_images=frames[1:n])
-            got = process_image(stream.getvalue(), section("faithful"))
+            data = saved(frames[0], kind, save_all=True, append_images=frames[1:n])
+            got = process_image(data, section("faithful"))
             assert (got.outcome, got.is_animated) == (Outcome.OK, n == 2), (kind, n)
 
 
 def test_a_jpeg_whose_two_headers_differ_is_not_trusted() -> None:
     """Pillow takes the last frame header, libjpeg the first or none: the judged size must hold."""
-    _, data = FILES[0]
+    _, data = files()[0]
     at = data.index(b"\xff\xc2")
     small = bytearray(data[at : at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")])
     small[5:9] = b"\0\x10\0\x10"

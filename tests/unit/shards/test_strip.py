@@ -2,7 +2,6 @@
 
 import io
 import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image
 
 from hostile_web import picture
+from image_files import pixels, png_chunk, saved, srgb_profile
 from webpairs_core.records import Outcome
 from webpairs_shards.image import process_image
 from webpairs_shards.options import ImageSection
@@ -29,16 +29,9 @@ def section(kind: str, **fields: Any) -> ImageSection:
     return msgspec.convert(given | fields, ImageSection)
 
 
-def saved(kind: str, **options: Any) -> bytes:
-    stream = io.BytesIO()
+def plain(kind: str, **options: Any) -> bytes:
     with Image.open(io.BytesIO(picture(120, 90))) as image:
-        image.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def pixels(data: bytes) -> np.ndarray[Any, Any]:
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
+        return saved(image, kind, **options)
 
 
 def with_secrets(kind: str) -> bytes:
@@ -48,11 +41,9 @@ def with_secrets(kind: str) -> bytes:
     options: dict[str, Any] = {"exif": exif, "xmp": b"<x:xmpmeta>" + SECRET + b"</x:xmpmeta>"}
     if kind == "JPEG":
         options["comment"] = SECRET
-    data = saved(kind, **options)
+    data = plain(kind, **options)
     if kind == "PNG":
-        body = b"tEXtComment\0" + SECRET
-        chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-        data = data[:33] + chunk + data[33:]
+        data = data[:33] + png_chunk(b"tEXt", b"Comment\0" + SECRET) + data[33:]
     return data + SECRET
 
 
@@ -75,7 +66,7 @@ def test_only_pixels_stay(kind: str) -> None:
 @pytest.mark.parametrize("kind", ENDINGS)
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_plain_file_keeps_its_bytes(kind: str, progressive: bool) -> None:
-    data = saved(kind, **({"progressive": True} if progressive and kind == "JPEG" else {}))
+    data = plain(kind, **({"progressive": True} if progressive and kind == "JPEG" else {}))
     assert process_image(data, section(kind)).data == data
     assert process_image(data, section(kind, reencode="always", quality=30)).data != data or (
         kind == "PNG"
@@ -83,24 +74,16 @@ def test_a_plain_file_keeps_its_bytes(kind: str, progressive: bool) -> None:
 
 
 def _odd(what: str) -> bytes:
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    made = Image.new("RGB", (64, 48), (200, 30, 30))
-    stream = io.BytesIO()
-    match what:
-        case "profile":
-            return saved("JPEG", icc_profile=srgb)
-        case "lying":
-            return saved("JPEG", exif=exif)
-        case "grey":
-            made.convert("L").save(stream, "JPEG")
-        case "cmyk":
-            made.convert("CMYK").save(stream, "JPEG")
-    return stream.getvalue()
+    if what == "profile":
+        return plain("JPEG", icc_profile=srgb_profile())
+    if what == "lying":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        return plain("JPEG", exif=exif)
+    return saved(Image.new("RGB", (64, 48), (200, 30, 30)).convert(what), "JPEG")
 
 
-@pytest.mark.parametrize("what", ["profile", "lying", "grey", "cmyk"])
+@pytest.mark.parametrize("what", ["profile", "lying", "L", "CMYK"])
 def test_what_must_be_changed_is_encoded_anew(what: str) -> None:
     data = _odd(what)
     got = process_image(data, section("JPEG"))
@@ -110,11 +93,11 @@ def test_what_must_be_changed_is_encoded_anew(what: str) -> None:
 
 
 def test_a_jfif_thumbnail_stays_behind() -> None:
-    plain = saved("JPEG")
-    assert plain[2:4] == b"\xff\xe0"
-    body = plain[6:18] + b"\2\2" + SECRET
-    data = plain[:4] + struct.pack(">H", len(body) + 2) + body + plain[20:]
-    assert stripped(data, "JPEG") == plain
+    file = plain("JPEG")
+    assert file[2:4] == b"\xff\xe0"
+    body = file[6:18] + b"\2\2" + SECRET
+    data = file[:4] + struct.pack(">H", len(body) + 2) + body + file[20:]
+    assert stripped(data, "JPEG") == file
 
 
 @given(data=st.binary(max_size=300), kind=st.sampled_from(["JPEG", "PNG", "WEBP", "GIF"]))

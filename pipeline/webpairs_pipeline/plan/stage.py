@@ -1,0 +1,81 @@
+"""Stage `plan`: which samples become shards, and in which order.
+
+What must be decided over all samples at once lives here: rules, duplicates, the global shuffle. A
+plan depends on what the samples are, never on the parts they lie in or when they were fetched.
+"""
+
+from collections.abc import Callable, Iterator
+
+import duckdb
+import pyarrow as pa
+
+from webpairs_core.errors import NothingLeft
+from webpairs_core.funnel import Funnel
+from webpairs_core.ledger import Stage, UnitWriter
+from webpairs_core.schema import REJECTS, write_part
+from webpairs_pipeline.plan import duplicates, rules
+from webpairs_pipeline.plan.database import NO_IMAGE, PLANNED, batches, samples
+from webpairs_pipeline.run import Made, Run
+from webpairs_shards.plan import shard_bounds, write_plan
+
+PLAN_PATH = "plan/plan.parquet"
+_REJECTS_PATH = "rejects/plan/part-00000.parquet"
+_UNIT = "plan"
+STEPS: tuple[Callable[[Run, duckdb.DuckDBPyConnection], None], ...] = (rules.run, duplicates.run)
+"""In their order: what one drops, the next ones never see."""
+
+
+def run(run: Run, stage: Stage) -> Made:
+    """Write plan/plan.parquet and the rejects. Raises NothingLeft when nothing is left to shard."""
+    if not stage.is_done(_UNIT):
+        with stage.unit(_UNIT) as unit, samples(run, stage) as db:
+            unit.commit(_plan(run, unit, db))
+    commit = stage.commit_of(_UNIT)
+    assert commit is not None
+    (funnel,) = commit.funnels
+    bounds = shard_bounds(funnel.kept, run.recipe.shards.samples_per_shard)
+    info = {"n_samples": funnel.kept, "n_shards": len(bounds) - 1}
+    return Made(path=run.out / "plan", funnels=(funnel,), info=info)
+
+
+def _plan(run: Run, unit: UnitWriter, db: duckdb.DuckDBPyConnection) -> Funnel:
+    ((rows_in,),) = db.execute("SELECT count(*) FROM samples").fetchall()
+    if rows_in == 0:
+        raise NothingLeft(NO_IMAGE)
+    for step in STEPS:
+        step(run, db)
+    reasons = dict(db.execute("SELECT reason, count(*) FROM dropped GROUP BY ALL").fetchall())
+    kept = rows_in - sum(reasons.values())
+    if not kept:
+        raise NothingLeft(
+            f"nothing is left of {rows_in:,} samples ({_words(reasons)}): loosen the [[filters]] "
+            "of samples in the recipe"
+        )
+    unit.rows(_REJECTS_PATH, write_part(unit.path(_REJECTS_PATH), _rejects(db), REJECTS))
+    write_plan(
+        unit.path(PLAN_PATH), _kept(db), shard_bounds(kept, run.recipe.shards.samples_per_shard)
+    )
+    unit.rows(PLAN_PATH, kept)
+    return Funnel("plan", "samples", rows_in, kept, reasons)
+
+
+def _rejects(db: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+    rows = db.sql(
+        """
+        SELECT gone.key, 'plan' AS stage, dropped.reason, first.key AS dup_of
+        FROM dropped
+        JOIN samples AS gone ON gone.rank = dropped.rank
+        LEFT JOIN samples AS first ON first.rank = dropped.dup_of
+        ORDER BY gone.key
+        """
+    )
+    yield from batches(rows)
+
+
+def _kept(db: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+    rows = db.sql(f"SELECT {PLANNED} FROM left_over ORDER BY shuffle_rank(key)")  # noqa: S608
+    yield from batches(rows)
+
+
+def _words(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{reason} {n:,}" for reason, n in sorted(reasons.items()))
