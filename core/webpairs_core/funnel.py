@@ -21,7 +21,8 @@ class Funnel(msgspec.Struct, frozen=True):
 
     def check(self) -> "Funnel":
         """Return self if the counts add up; raise `WebpairsError` (a bug) if they do not."""
-        if self.rows_in != self.kept + sum(self.rejected.values()):
+        is_negative = min(self.kept, *self.rejected.values(), 0) < 0
+        if is_negative or self.rows_in != self.kept + sum(self.rejected.values()):
             raise WebpairsError(
                 f"the funnel of stage {self.stage} does not add up: {self.rows_in} in, "
                 f"{self.kept} kept, {sum(self.rejected.values())} rejected; please report this"

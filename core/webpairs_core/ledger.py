@@ -95,6 +95,13 @@ class Stage(msgspec.Struct, frozen=True):
         """Whether a unit needs no more work."""
         return (self.folder / f"{unit}.json").exists()
 
+    def forget(self, unit: str) -> None:
+        """Undo one unit: its files and its commit go."""
+        commit = self.commit_of(unit)
+        if commit is not None:
+            with files.disk_errors():
+                _undo(self, commit)
+
     def unit(self, name: str) -> "UnitWriter":
         """Start a unit: `with stage.unit("part-00000") as unit: ... unit.commit(...)`."""
         return UnitWriter(self, name, secrets.token_hex(6))
@@ -272,7 +279,7 @@ def _flat(final: str) -> str:
 def _read(path: Path) -> Commit:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Commit)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PartCorrupt(
             f"{path} is not a commit record ({error}); delete it and run again"
         ) from error

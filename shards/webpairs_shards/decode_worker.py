@@ -90,11 +90,12 @@ def serve(pipe_fd: int, parent: int) -> None:
     pipe = Pipe(socket.socket(fileno=pipe_fd))
     factory: Factory = pickle.loads(pipe.receive())  # noqa: S301 - from our own parent
     job = factory()
-    pipe.send(READY)
     encode = msgspec.msgpack.Encoder().encode
+    answer = READY
     while True:
         try:
+            pipe.send(answer)
             data = pipe.receive()
-        except EOFError:
+        except (EOFError, OSError):  # nobody is there any more
             return
-        pipe.send(encode(job(data)))
+        answer = encode(job(data))

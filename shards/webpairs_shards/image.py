@@ -150,10 +150,13 @@ def _upright(picture: Image.Image, orientation: Any) -> Image.Image:
 
 def _exif(image: Image.Image) -> dict[int, Any]:
     """The tags that we read. A broken one is left out: it does not break the picture."""
+    found = Image.Exif()  # not getexif(): that takes an orientation from XMP, which browsers ignore
+    with suppress(*MALFORMED):
+        found.load(image.info.get("exif", b""))
     tags: dict[int, Any] = {}
     for tag in (_ORIENTATION, EXIF_ARTIST, EXIF_COPYRIGHT):
         with suppress(*MALFORMED):
-            tags[tag] = image.getexif().get(tag)
+            tags[tag] = found.get(tag)
     return tags
 
 

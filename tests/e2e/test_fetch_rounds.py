@@ -1,17 +1,21 @@
 """Trying outcomes again, taking what is unchanged from an earlier run, giving up dead hosts."""
 
+import io
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from PIL import Image
 
 from candidates_fixture import build_candidates
 from command import webpairs
 from fetch_fixture import FETCH, fetch_stage, run_of, samples
 from hostile_web import Answer, HostileWeb, Request, answer, picture, pictures
-from webpairs_core.errors import RecipeError
+from rights_files import packet
+from webpairs_core.errors import PartCorrupt, RecipeError, StorageError
 from webpairs_core.ledger import DONE
 from webpairs_core.records import Outcome
 from webpairs_core.schema import SAMPLES
@@ -127,6 +131,33 @@ class TestRetry:
             assert {path: path.read_bytes() for path in out.glob("samples/*")} == before
             assert fetch(out).funnels[0].kept == 8  # still finished
 
+    def test_a_third_round_looks_at_the_second(self, tmp_path: Path) -> None:
+        with HostileWeb({"/1.jpg": answer(picture())}) as web:
+            urls = [web.url("/0.jpg"), web.url("/1.jpg")]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
+            bad, gone = answer(b"", "500 Oops"), answer(b"", "404 Not Found")
+            for route, retry in ((bad, ()), (gone, ("http_5xx",)), (bad, ("http_4xx",))):
+                web.routes["/0.jpg"] = route
+                fetch(out, *retry)
+            web.routes["/0.jpg"] = answer(picture(seed=1))
+            [funnel] = fetch(out, "http_5xx").funnels
+        assert (funnel.kept, funnel.rejected) == (2, {})
+
+    def test_a_part_that_somebody_deleted_takes_its_later_rounds_along(
+        self, web: HostileWeb, tmp_path: Path
+    ) -> None:
+        """As the sentence about a damaged part says: delete it and run the fetch again."""
+        with web:
+            urls = [web.url(f"/{i}.jpg") for i in range(12)]
+            out = build_candidates(tmp_path / "out", urls, rows_per_part=4)
+            fetch(out)
+            web.routes["/1.jpg"] = answer(picture(161, 120, seed=1))
+            assert fetch(out, "http_5xx").funnels[0].rejected == {"http_5xx": 2, "http_4xx": 1}
+            (out / "samples/part-00000.parquet").unlink()
+            [funnel] = fetch(out).funnels
+        assert (funnel.rows_in, funnel.kept) == (12, 9)
+        assert funnel.rejected == {"http_5xx": 2, "http_4xx": 1}
+
     def test_an_unfinished_fetch_is_finished_first(self, web: HostileWeb, tmp_path: Path) -> None:
         with web:
             out = build_candidates(tmp_path / "out", [web.url("/0.jpg")], rows_per_part=4)
@@ -208,6 +239,107 @@ class TestKnown:
             image = replace(run.recipe.image, size_px=128)
             with pytest.raises(RecipeError, match=r"another \[image\] section"):
                 run_stage(FETCH, replace(run, recipe=replace(run.recipe, image=image)))
+
+
+def _once(etag: str, *more: str) -> Answer:
+    """The picture, or 304 without any header to who knows it already."""
+
+    async def route(request: Request) -> bool | None:
+        if {"if-none-match", "if-modified-since"} & request.headers.keys():
+            return await answer(b"", "304 Not Modified")(request)
+        return await answer(picture(), headers=(f"ETag: {etag}", *more))(request)
+
+    return route
+
+
+class TestWhatIsKnown:
+    def test_a_denial_inside_an_unchanged_image_still_counts(self, tmp_path: Path) -> None:
+        mining = "<plus:DataMining>DMI-PROHIBITED</plus:DataMining>"
+        stream = io.BytesIO()
+        with Image.open(io.BytesIO(picture())) as image:
+            image.save(stream, "JPEG", xmp=packet(elements=mining))
+        routes = {
+            "/0.jpg": TestKnown.conditional(stream.getvalue(), '"0"'),
+            "/1.jpg": answer(picture()),
+        }
+        with HostileWeb(routes) as web:
+            urls = [web.url("/0.jpg"), web.url("/1.jpg")]
+            old = build_candidates(tmp_path / "old", urls, rows_per_part=4)
+            run = run_of(old, workers=1)
+            crawl = replace(run.recipe.crawl, optout="report")
+            run_stage(FETCH, replace(run, recipe=replace(run.recipe, crawl=crawl)))
+            new = build_candidates(tmp_path / "new", urls, rows_per_part=4)
+            fetch(new, known=str(old))
+        assert samples(old)["outcome"].to_pylist() == ["ok", "ok"]
+        assert samples(new)["outcome"].to_pylist() == ["opted_out", "ok"]
+
+    def test_an_etag_outlives_a_304_without_one(self, tmp_path: Path) -> None:
+        with HostileWeb({"/0.jpg": _once('"0"')}) as web:
+            urls = [web.url("/0.jpg")]
+            outs = [build_candidates(tmp_path / name, urls, rows_per_part=4) for name in "abc"]
+            fetch(outs[0])
+            assert fetch(outs[1], known=str(outs[0])).info["unchanged"] == 1
+            fetch(outs[2], known=str(outs[1]))
+        assert [samples(out)["http_status"].to_pylist() for out in outs] == [[200], [304], [304]]
+
+    def test_what_the_earlier_run_forgot_is_not_known(self, tmp_path: Path) -> None:
+        with HostileWeb({"/0.jpg": _once('"0"'), "/1.jpg": answer(picture())}) as web:
+            urls = [web.url("/0.jpg"), web.url("/1.jpg")]
+            old = build_candidates(tmp_path / "old", urls, rows_per_part=4)
+            fetch(old)
+            new = build_candidates(tmp_path / "new", urls[:1], rows_per_part=4)
+            fetch(new, known=str(old))
+            assert samples(new)["http_status"].to_pylist() == [304]
+            shutil.rmtree(old)
+            fetch(build_candidates(tmp_path / "old", urls[1:], rows_per_part=4))
+            for unit in ("done", "part-00000"):
+                (new / f"run/commits/fetch/{unit}.json").unlink()
+            fetch(new, known=str(old))
+        assert samples(new)["http_status"].to_pylist() == [200]
+
+    def test_a_tar_that_shrinks_meanwhile_is_noticed(self, tmp_path: Path) -> None:
+        tars: list[Path] = []
+
+        async def cut(request: Request) -> bool | None:
+            for tar in tars:  # after the ledger looked at the sizes
+                tar.write_bytes(tar.read_bytes()[:600])
+            return await _once('"0"')(request)
+
+        with HostileWeb({"/0.jpg": cut}) as web:
+            old = build_candidates(tmp_path / "old", [web.url("/0.jpg")], rows_per_part=4)
+            fetch(old)
+            tars.extend(old.glob("samples/*.tar"))
+            new = build_candidates(tmp_path / "new", [web.url("/0.jpg")], rows_per_part=4)
+            with pytest.raises(PartCorrupt, match="shorter than its index"):
+                fetch(new, known=str(old))
+
+    def test_what_no_request_may_say_is_not_said(self, tmp_path: Path) -> None:
+        with HostileWeb({"/0.jpg": _once('"a\x01b"', "Last-Modified: x\x0b")}) as web:
+            outs = [
+                build_candidates(tmp_path / name, [web.url("/0.jpg")], rows_per_part=4)
+                for name in "ab"
+            ]
+            fetch(outs[0])
+            fetch(outs[1], known=str(outs[0]))
+        assert samples(outs[1])["http_status"].to_pylist() == [200]
+
+    @pytest.mark.parametrize("known", ["nowhere", "x" * 300, "a\0b"])
+    def test_a_place_that_is_none(self, tmp_path: Path, known: str) -> None:
+        out = build_candidates(tmp_path / "out", ["http://127.0.0.1:9/0.jpg"], rows_per_part=4)
+        with pytest.raises(RecipeError, match="is no folder"):
+            fetch(out, known=known)
+
+    def test_a_damaged_index_is_one_sentence(self, tmp_path: Path) -> None:
+        with HostileWeb({"/0.jpg": _once('"0"')}) as web:
+            old = build_candidates(tmp_path / "old", [web.url("/0.jpg")], rows_per_part=4)
+            fetch(old)
+            new = build_candidates(tmp_path / "new", [web.url("/0.jpg")], rows_per_part=4)
+            run = run_of(new, workers=1, known=str(old))
+            work = run.ledger.open_stage("fetch", fingerprint(FETCH, run)).work
+            work.mkdir(parents=True)
+            (work / "known.sqlite").write_bytes(b"no database" * 1000)
+            with pytest.raises(StorageError, match=r"index of fetch\.known"):
+                run_stage(FETCH, run)
 
 
 def test_an_image_with_several_texts_is_downloaded_once(tmp_path: Path) -> None:

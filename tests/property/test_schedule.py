@@ -3,9 +3,11 @@
 from collections import Counter, defaultdict, deque
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from webpairs_crawler.images import schedule as module
 from webpairs_crawler.images.schedule import FIRST_PAUSE_S, LONGEST_PAUSE_S, Schedule
 from webpairs_crawler.options import FetchSection, HostBudget
 
@@ -183,3 +185,34 @@ def test_a_url_that_fails_alone_costs_its_host_a_short_pause() -> None:
         pause = schedule.wake_at() - now
         assert 0.5 * FIRST_PAUSE_S <= pause <= 1.5 * FIRST_PAUSE_S
         now += pause
+
+
+def test_the_oldest_origin_given_up_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_DOWN", 2)
+    schedule: Schedule[int] = Schedule(FetchSection())
+    for i in range(3):
+        schedule.add(f"h{i}", i)
+        assert schedule.take(0.0) == i
+        schedule.give_up(f"h{i}", f"http://h{i}", lambda _: True)
+    assert [schedule.is_down(f"http://h{i}") for i in range(3)] == [False, True, True]
+
+
+def test_patterns_of_hosts_know_no_case() -> None:
+    section = FetchSection(hosts=(HostBudget(match="*.Flickr.COM", per_host=7),))
+    schedule: Schedule[int] = Schedule(section)
+    for i in range(7):
+        schedule.add("a.flickr.com", i)
+    assert schedule.take(0.0) == 0
+    schedule.release("a.flickr.com", 0.0)
+    assert [schedule.take(0.0) for _ in range(6)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_ready_hosts_take_turns() -> None:
+    schedule: Schedule[str] = Schedule(FetchSection(per_host=2))
+    for name in "ab":
+        for _ in range(3):
+            schedule.add(name, name)
+    assert [schedule.take(0.0) for _ in range(2)] == ["a", "b"]
+    for name in "ab":
+        schedule.release(name, 0.0)
+    assert [schedule.take(0.0) for _ in range(4)] == ["a", "b", "a", "b"]

@@ -107,7 +107,7 @@ def outcome_of_error(error: Exception) -> Outcome:
 
 def outcome_of_status(status: int) -> Outcome:
     """The outcome of a final HTTP status; ok means that the body is to be read."""
-    if 200 <= status < 300:
+    if 200 <= status < 300 and status != 206:  # a part of it was not asked for
         return Outcome.OK
     if 400 <= status < 500:
         return Outcome.HTTP_4XX

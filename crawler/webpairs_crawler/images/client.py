@@ -35,6 +35,8 @@ from webpairs_crawler.web.http import retry_after_s
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADER_CHARACTERS = 500
+_MAX_LOOKUPS = 512
+"""Threads at most; there are as many as names that are being looked up."""
 _KEEPALIVE_S = 10.0
 """How long a connection that nobody uses stays open: a broad list meets hundreds of hosts in it."""
 
@@ -48,8 +50,9 @@ class Client:
         self._guard = make_guard(crawl.private_networks)
 
     async def __aenter__(self) -> Self:
-        self._resolver = Resolver()
-        connector = aiohttp.TCPConnector(
+        # A name that hangs keeps its thread: with fewer than requests, good names would wait.
+        self._resolver = Resolver(threads=min(self._fetch.concurrency, _MAX_LOOKUPS))
+        connector = _Connector(
             limit=0,  # the schedule limits
             ssl=True,  # aiohttp's one context: making another parses all root certificates anew
             resolver=self._resolver,
@@ -103,7 +106,7 @@ class Client:
             headers = response.headers
             location = headers.get("Location")
             if response.status in _REDIRECTS and location is not None:
-                target = urls.join(url, _readable(location))
+                target = urls.join(url, _target(location))
                 return target or Fetched(outcome=Outcome.BAD_URL, http_status=response.status)
             is_unchanged = response.status == 304 and bool(wanted.etag or wanted.last_modified)
             fetched = Fetched(
@@ -177,6 +180,30 @@ def _stopwatch() -> aiohttp.TraceConfig:
     config.on_dns_resolvehost_start.append(note("asked_dns"))
     config.on_dns_resolvehost_end.append(note("got_dns"))
     return config
+
+
+class _Connector(aiohttp.TCPConnector):
+    """aiohttp's, but an idle connection on which the server spoke unasked is not used again: its
+    words would be taken for the answer to the next request, a picture under another URL."""
+
+    async def _get(self, key: Any, traces: Any) -> Any:
+        idle = self._conns.get(key)
+        for pair in [pair for pair in idle or () if pair[0].should_close]:
+            self._conns[key].remove(pair)
+            pair[0].close()
+        if idle is not None and not idle:
+            del self._conns[key]
+        return await super()._get(key, traces)
+
+
+def _target(location: str) -> str:
+    """A Location as browsers read it: whole (signed addresses are long), with what is not UTF-8
+    percent-encoded byte by byte."""
+    raw = location.encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
 
 
 def _readable(value: str) -> str:

@@ -31,9 +31,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         is_image = self.where == "image"
         accept = "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8"
         headers = {"Accept": accept if is_image else "*/*"}
-        if self.etag:
+        # What a server once sent may hold what no request may (RFC 9110 §5.5: control characters).
+        if self.etag and self.etag.isprintable():
             headers["If-None-Match"] = self.etag
-        elif self.last_modified:
+        elif self.last_modified and self.last_modified.isprintable():
             headers["If-Modified-Since"] = self.last_modified
         return headers
 

@@ -36,9 +36,9 @@ class _Entry(msgspec.Struct, frozen=True):
 class Resolver(AbstractResolver):
     """What aiohttp asks for the addresses of a name."""
 
-    def __init__(self, lookup: Lookup | None = None) -> None:
+    def __init__(self, lookup: Lookup | None = None, threads: int = _THREADS) -> None:
         self._lookup = lookup or _system_lookup
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dns")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="dns")
         self._kept: OrderedDict[tuple[str, int], _Entry] = OrderedDict()
         self._asked: dict[tuple[str, int], asyncio.Future[_Entry]] = {}
 

@@ -41,6 +41,7 @@ def commit_part(stage: Stage, source: Source, made: list[tuple[Row, bytes]], end
                 "bytes": sum(row.n_bytes for row in rows if not row.fetched.is_unchanged),
                 "unchanged": sum(row.fetched.is_unchanged for row in rows),
                 "replaced": source.replaced,
+                "rests_on": [path.stem for path in source.earlier],
             },
         )
 

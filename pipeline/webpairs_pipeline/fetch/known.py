@@ -7,14 +7,15 @@ runs of any size fit in memory.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 
 from webpairs_core import files
-from webpairs_core.errors import PartCorrupt, RecipeError
+from webpairs_core.errors import PartCorrupt, RecipeError, StorageError
 from webpairs_core.keys import digest
 from webpairs_core.ledger import DONE, Ledger
 from webpairs_core.records import Outcome
@@ -88,7 +89,7 @@ class Known:
     """
 
     def __init__(self, run: Run, folder: Path) -> None:
-        self._root = Path(run.recipe.fetch.known).resolve() if run.recipe.fetch.known else None
+        self._root = _folder_of(run.recipe.fetch.known) if run.recipe.fetch.known else None
         self._digest = image_digest(run)
         self._folder = folder
 
@@ -98,6 +99,11 @@ class Known:
             with files.disk_errors():
                 self._folder.mkdir(parents=True, exist_ok=True)
             path = str(self._folder / "known.sqlite")
+        with _index_errors(path):
+            self._open(path)
+        return self
+
+    def _open(self, path: str) -> None:
         self._db = sqlite3.connect(path)
         self._db.execute("CREATE TABLE IF NOT EXISTS source (digest TEXT)")
         self._db.execute(
@@ -105,7 +111,6 @@ class Known:
         )
         if self._root is not None:
             self._read(self._root)
-        return self
 
     def __exit__(self, *error: object) -> None:
         self._db.close()
@@ -141,7 +146,8 @@ class Known:
         done = stage.commit_of(DONE)
         if done is None:
             raise RecipeError(f"fetch.known = {str(root)!r} holds no finished fetch stage")
-        if done.info["made_with"]["image"] != self._digest:
+        made_with = done.info.get("made_with")
+        if not isinstance(made_with, dict) or made_with.get("image") != self._digest:
             raise RecipeError(
                 f"fetch.known = {str(root)!r} was made with another [image] section: its pictures "
                 "cannot be used here"
@@ -158,6 +164,27 @@ class Known:
                         "INSERT OR REPLACE INTO known VALUES (?, ?)", _rows(root / entry.path)
                     )
             self._db.execute("INSERT INTO source VALUES (?)", [source])
+
+
+def _folder_of(known: str) -> Path:
+    try:
+        root = Path(known).resolve()
+        if root.is_dir():
+            return root
+    except (OSError, ValueError):  # longer than any path, or with a NUL
+        pass
+    raise RecipeError(f"fetch.known = {known!r} is no folder: name the OUT of a finished run")
+
+
+@contextmanager
+def _index_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageError(
+            f"the index of fetch.known cannot be made ({error}): free some space, or delete {path} "
+            "if it is damaged, and run the same command again"
+        ) from error
 
 
 def _rows(part: Path) -> Iterable[tuple[str, bytes]]:

@@ -71,6 +71,14 @@ def begin(stage: Stage, outcomes: frozenset[str]) -> None:
     files.remove(stage.folder / f"{DONE}.json")
 
 
+def drop_what_lost_its_base(stage: Stage) -> None:
+    """Forget parts of later rounds whose earlier parts are gone (somebody deleted a damaged one):
+    they say which rows they replaced, and those rows will be fetched anew."""
+    for commit in _parts(stage):
+        if not all(stage.is_done(unit) for unit in commit.info["rests_on"]):
+            stage.forget(commit.unit)
+
+
 def sources_left(out: Path, stage: Stage) -> list[Source]:
     """The units of the newest round that are not committed."""
     markers = _markers(stage)

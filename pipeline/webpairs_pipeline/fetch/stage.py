@@ -31,6 +31,7 @@ from webpairs_shards.decode_worker import image_job
 
 def run(run: Run, stage: Stage) -> Made:
     """Fetch all parts that are not committed. Raises NothingLeft when no image at all was had."""
+    rounds.drop_what_lost_its_base(stage)
     sources = _sources(run, stage)
     began = time.monotonic()
     if sources:
@@ -68,6 +69,9 @@ def _sources(run: Run, stage: Stage) -> list[Source]:
     """The units that are not committed: all of the first round, before any of a later one."""
     parts = input_parts(run, "dedup", "candidates/", CANDIDATES)
     todo = [part for part in parts if not stage.is_done(part.unit)]
+    for journal in stage.work.glob("*.journal"):
+        if stage.is_done(journal.stem):  # killed between the commit and the removal
+            journal.unlink()
     if todo:
         return [of_candidates(part.path, part.n_rows) for part in todo]
     return rounds.sources_left(run.out, stage)

@@ -4,6 +4,8 @@ import asyncio
 import socket
 import threading
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 
 import pytest
 
@@ -80,3 +82,63 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         return len(asked._kept)
 
     assert asyncio.run(ask()) == 10
+
+
+def test_the_name_used_longest_ago_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolver, "MAX_NAMES", 2)
+    asked: list[str] = []
+
+    def lookup(host: str, _family: int) -> list[tuple[int, str]]:
+        asked.append(host)
+        return [(socket.AF_INET, "192.0.2.1")]
+
+    _one_by_one("abacab", lookup)
+    assert asked == ["a", "b", "c", "b"]
+
+
+def test_a_resolver_that_failed_is_asked_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+
+    def lookup(host: str, _family: int) -> list[tuple[int, str]]:
+        nonlocal now
+        asked.append(host)
+        now += 6
+        raise socket.gaierror(
+            socket.EAI_AGAIN if host == "unsure" else socket.EAI_NONAME, "no answer"
+        )
+
+    _one_by_one(["unsure", "none", "unsure", "none"], lookup)
+    assert asked == ["unsure", "none", "unsure"]
+
+
+def test_names_that_hang_leave_threads_for_the_others() -> None:
+    hang = threading.Event()
+
+    def lookup(host: str, _family: int) -> list[tuple[int, str]]:
+        if host.startswith("dead"):
+            hang.wait(60)
+        return [(socket.AF_INET, "192.0.2.1")]
+
+    async def resolve() -> int:
+        asked = resolver.Resolver(lookup, threads=101)
+        dead = [asyncio.ensure_future(asked.resolve(f"dead{i}")) for i in range(100)]
+        found = await asked.resolve("good")
+        hang.set()
+        await asyncio.gather(*dead)
+        await asked.close()
+        return len(found)
+
+    assert asyncio.run(asyncio.wait_for(resolve(), 50)) == 1
+
+
+def _one_by_one(names: Iterable[str], lookup: resolver.Lookup) -> None:
+    async def resolve() -> None:
+        asked = resolver.Resolver(lookup)
+        for name in names:
+            with suppress(OSError):
+                await asked.resolve(name)
+        await asked.close()
+
+    asyncio.run(resolve())

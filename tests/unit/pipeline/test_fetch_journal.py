@@ -1,6 +1,8 @@
 """The journal of a part: whatever a crash leaves, each whole record is found, and nothing else."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -84,3 +86,35 @@ def test_a_flipped_bit_ends_it_there(tmp_path: Path) -> None:
     data[end + 20] ^= 1
     path.write_bytes(data)
     assert done(path) == {0}
+
+
+def test_a_write_that_takes_a_part_is_continued(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    journal = Journal(path)
+
+    class Slow:
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def write(self, data: bytes) -> int:
+            n: int = self.file.write(data[:7])
+            return n
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.file, name)
+
+    journal._file = Slow(journal._file)  # type: ignore[assignment]
+    journal.append(row(3), b"picture")
+    journal.close()
+    assert done(path) == {3}
+
+
+def test_sync_reaches_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    journal = Journal(tmp_path / "j")
+    journal.append(row(0), b"")
+    journal.sync()
+    number = journal._file.fileno()
+    journal.close()
+    assert synced == [number]

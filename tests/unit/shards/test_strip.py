@@ -134,3 +134,15 @@ def test_real_and_hostile_files(data_dir: Path) -> None:
             n_kept += 1
             assert np.array_equal(pixels(kept), pixels(data)), path
     assert n_kept > 30
+
+
+def test_a_png_with_a_wrong_checksum_is_encoded_anew() -> None:
+    png = bytearray(picture(kind="PNG"))
+    png[29] ^= 1  # in the CRC of IHDR
+    assert stripped(bytes(png), "PNG") is None
+
+
+def test_fill_bytes_before_a_marker_are_skipped() -> None:
+    """ITU-T T.81 §B.1.1.2 allows any number of them."""
+    jpeg = picture()
+    assert stripped(jpeg[:2] + b"\xff\xff" + jpeg[2:], "JPEG") == stripped(jpeg, "JPEG")
