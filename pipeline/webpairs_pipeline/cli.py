@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from webpairs_core import __version__
@@ -23,6 +24,7 @@ from webpairs_core.errors import RecipeError, WebpairsError
 from webpairs_core.files import disk_errors
 from webpairs_core.funnel import table
 from webpairs_core.process import without_pandas
+from webpairs_filters.preset import as_recipe, load_preset, preset_names
 from webpairs_pipeline.recipe import Recipe, load_recipe
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import COMMANDS, STAGES, StageSpec, run_stage
@@ -102,7 +104,10 @@ def _parser() -> argparse.ArgumentParser:
         "print the funnel, draw a contact sheet of samples",
         "The sheet is contact_sheet.png beside the folder of shards.",
     )
-    show.add_argument("shards", type=Path, help="a folder of shards, e.g. out/demo/shards")
+    show.add_argument(
+        "shards", type=Path, help="a folder of shards, e.g. out/demo/shards; or the word preset"
+    )
+    show.add_argument("name", nargs="?", help="of a preset: datacomp-basic; without it, their list")
     show.add_argument("--samples", type=int, default=48, help="pictures on the sheet (48)")
     show.set_defaults(work=_show)
     report = _command(
@@ -207,6 +212,10 @@ def _stages(args: argparse.Namespace) -> dict[str, Any]:
         retry=_retry(args),
     )
     specs = _specs(args.command, recipe)
+    if recipe.applied_preset and args.command in ("filter", "run"):
+        name = recipe.applied_preset.partition(" ")[0]
+        for each in load_preset(name).missing:
+            log.warning("preset %s, not done here: %s (%s)", name, each.rule, each.why)
     made: dict[str, Made] = {}
     with run.ledger.lock():
         _log_to_file(out)
@@ -294,9 +303,27 @@ def _verify(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:
+    if args.shards == Path("preset") and not args.shards.exists():
+        return _show_preset(args)
+    if args.name:
+        raise RecipeError(f"show takes one folder of shards, or the words preset {args.name}")
     from webpairs_pipeline.report import show
 
     return show(args.shards, args.samples, is_quiet=args.json)
+
+
+def _show_preset(args: argparse.Namespace) -> dict[str, Any]:
+    if not args.name:
+        presets = {name: load_preset(name).what for name in preset_names()}
+        if not args.json:
+            for name, what in presets.items():
+                print(f"{name:<16} {what}")
+        return {"presets": presets}
+    preset = load_preset(args.name)
+    if not args.json:
+        print(as_recipe(args.name, preset), end="")
+    shown: dict[str, Any] = msgspec.to_builtins(preset)
+    return shown
 
 
 def _report(args: argparse.Namespace) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from webpairs_crawler.options import CrawlSection, FetchSection
 from webpairs_filters.base import PairFilter, SampleFilter
 from webpairs_filters.catalog import Filter, OfPairs, OfSamples
 from webpairs_filters.options import DedupSection
+from webpairs_filters.preset import load_preset, merge_into
 from webpairs_shards.options import ImageSection, ShardsSection
 from webpairs_trainer.options import EvalSection, TrainSection
 
@@ -46,6 +47,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     seed: Annotated[int, Meta(ge=0)] = 0
+    preset: str = ""
+    """A published rule set, which fills in what the recipe does not say itself; `webpairs show
+    preset` lists them."""
+    applied_preset: str = ""
+    """Written by webpairs in place of `preset`, once its rules stand in the recipe."""
     serve: ServeSection = ServeSection()
     crawl: CrawlSection = CrawlSection()
     filters: tuple[Filter, ...] = ()
@@ -91,6 +97,11 @@ def recipe_from(raw: dict[str, Any], overrides: list[str], name: str) -> Recipe:
     """
     for override in overrides:
         _override(raw, override)
+    preset = raw.pop("preset", "")
+    if preset and isinstance(preset, str):
+        found = load_preset(preset)
+        merge_into(raw, found)
+        raw["applied_preset"] = f"{preset} {found.version}"
     try:
         return msgspec.convert(raw, Recipe, strict=False)
     except msgspec.ValidationError as error:
