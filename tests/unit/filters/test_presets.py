@@ -75,11 +75,10 @@ def test_a_misspelt_name_and_a_misspelt_rule() -> None:
 
 
 def test_show_prints_them() -> None:
-    listed = webpairs("show", "preset")
-    assert listed.returncode == 0
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == preset_names()
-    shown = webpairs("show", "preset", "align")
-    assert shown.stdout == as_recipe("align", load_preset("align"))
+    listed = webpairs("show", "preset").ok()
+    assert [line.split()[0] for line in listed.out.splitlines()] == preset_names()
+    shown = webpairs("show", "preset", "align").ok()
+    assert shown.out == as_recipe("align", load_preset("align"))
     wrong = webpairs("show", "preset", "alien")
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert "did you mean 'align'" in wrong.stderr
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "did you mean 'align'" in wrong.sentence
