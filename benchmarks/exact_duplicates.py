@@ -8,8 +8,10 @@ writes the rows sorted by a hash of the host, host and key, as the fetch stage n
 set` is less work than ours. All write one zstd Parquet file; ours writes the rejects, too.
 
 Every page of this corpus has an address of its own. The semijoins make use of that (the first place
-is the smallest page_url) and need no other column; ours does not know it. Polars orders the hosts by
-its own hash and may take all memory; `unique` keeps the first row of the parts, not of the places.
+is the smallest page_url) and need no other column; ours does not know it. Polars orders the hosts
+by its own hash and may take all memory; `unique` keeps the first row of the parts, not of the
+places. Each digest in the printed lines is of (key, page_url) as a set, and of keys with their row
+numbers.
 """
 
 import argparse
@@ -174,10 +176,11 @@ def compete(name: str, args: argparse.Namespace) -> None:
         Cost(wall_s, cpu_s, usage.ru_maxrss / 1024, {}),
     )
     path = Path(args.folder) / KEPT
-    (facts,) = duckdb.sql(
-        "SELECT count(*), sum(hash(key) % 1000003 * (hash(page_url) % 1000003)), "
-        f"sum(hash(key) % 1000003 * file_row_number) FROM read_parquet('{path}')"
-    ).fetchall()
+    with duckdb.connect() as db:
+        (facts,) = db.execute(
+            "SELECT count(*), sum(hash(key) % 1000003 * (hash(page_url) % 1000003)), "
+            f"sum(hash(key) % 1000003 * file_row_number) FROM read_parquet('{path}')"
+        ).fetchall()
     print(
         f"  {wall_s:.1f} s, CPU {cpu_s:.1f} s ({usage.ru_stime:.1f} in the kernel); kept "
         f"{facts[0]:,}, set {facts[1]:x}, order {facts[2]:x}",

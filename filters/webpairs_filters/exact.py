@@ -131,7 +131,7 @@ def _find_later(db: duckdb.DuckDBPyConnection, group: str) -> None:
         SELECT hash({group}) AS h FROM left_rows GROUP BY h HAVING count(*) > 1;
         CREATE OR REPLACE TABLE later AS {_later(group, "met", _BY_PLACE)};
         CREATE OR REPLACE TABLE tied AS SELECT DISTINCT h FROM later WHERE is_tied;
-        """
+        """  # noqa: S608 - our names
     )
     # Twice the same place (a page read twice): only these rows are compared in all columns.
     db.execute(
