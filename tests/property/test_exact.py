@@ -26,24 +26,22 @@ REST = [name for name in CANDIDATES.names if name not in (*PLACE, "fetched_at")]
 
 PAIRS = st.lists(
     st.builds(
-        lambda text, n, page, position, source, license_url, second: make_pair(
+        lambda text, n, page, source, license_url, second: make_pair(
             text,
             url=f"http://pictures.test/{n}.jpg",
             page_url=f"http://pages.test/{page}",
-            position=position,
             text_source=source,
             license_url=license_url,
             fetched_at=FETCHED + timedelta(seconds=second),
         ),
-        st.sampled_from(["a red kite", "a kíte over the harbour", "東京の夜", "🪁 kite"]),
-        st.integers(0, 3),
-        st.sampled_from(["1", "2", "é"]),
-        st.integers(0, 1),
+        st.sampled_from(["a kíte over the harbour", "東京の夜", "🪁 kite"]),
+        st.integers(0, 2),
+        st.sampled_from(["1", "é"]),
         st.sampled_from([TextSource.ALT, TextSource.TITLE]),
         st.sampled_from(["", "http://license.test/"]),
         st.integers(0, 1),
     ),
-    max_size=40,
+    max_size=60,
 )
 RULES = st.builds(
     lambda by, images, texts: DedupSection(

@@ -1,10 +1,11 @@
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pairs_fixture import batch_of, make_pair
+from pairs_fixture import FETCHED, batch_of, make_pair
 from webpairs_core.errors import PartCorrupt, StorageError
 from webpairs_core.schema import CANDIDATES, write_part
 from webpairs_filters.database import Room, open_database
@@ -42,6 +43,29 @@ def test_a_small_memory_spills_and_changes_nothing(tmp_path: Path, by: Any) -> N
     else:
         assert len(plain) == 60_000
         assert plain == sorted(plain)
+
+
+@pytest.mark.parametrize("by", ["url_text", "url"])
+def test_at_one_place_the_other_columns_decide_and_the_time_last(tmp_path: Path, by: Any) -> None:
+    """As of a page that lies in two archives."""
+    early, late = FETCHED, FETCHED + timedelta(hours=1)
+    rows = [
+        make_pair(found_in=found_in, fetched_at=when)
+        for found_in, when in (
+            ("b.warc", early),
+            ("a.warc", late),
+            ("a.warc", late),
+            ("c.warc", early),
+        )
+    ]
+    for turned in (rows, rows[::-1], rows[2:] + rows[:2]):
+        parts = [tmp_path / "0", tmp_path / "1"]
+        for part, some in zip(parts, (turned[:1], turned[1:]), strict=True):
+            write_part(part, [batch_of(some)], CANDIDATES)
+        with open_pairs(parts, Room(tmp_path / "spill", 2)) as db:
+            assert sum(decide(db, DedupSection(by=by)).values()) == 3
+            [row] = [row for batch in kept(db, BY_PAIR) for row in batch.to_pylist()]
+        assert (row["found_in"], row["fetched_at"]) == ("a.warc", late)
 
 
 def test_no_row_is_no_row(tmp_path: Path) -> None:
