@@ -1,19 +1,21 @@
-"""Filtered pairs → candidates in fetch order, each (URL, text) once.
+"""Filtered pairs → candidates in fetch order, without exact duplicates and what the corpus shows
+too often.
 
-One unit: what repeats what is known only when all rows have been seen. Which row of a repeated pair
-stays is decided by where it was found (page, place on the page), never by when.
+One unit: what repeats what is known only when all rows have been seen.
 """
 
 from collections.abc import Iterable, Iterator
 
+import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from webpairs_core.errors import NothingLeft
 from webpairs_core.funnel import Funnel, merge
 from webpairs_core.ledger import Stage, UnitWriter
 from webpairs_core.progress import Progress
-from webpairs_core.schema import CANDIDATES, REJECTS, PartWriter, write_part
-from webpairs_filters.exact import Repeats, count_repeats, fetch_order, give_own_keys
+from webpairs_core.schema import CANDIDATES, REJECTS, write_part
+from webpairs_filters.database import Room
+from webpairs_filters.exact import decide, kept, open_pairs, rejects
 from webpairs_pipeline.run import Made, Run
 
 UNIT = "all"
@@ -21,55 +23,40 @@ _REJECTS = "rejects/dedup/part-00000.parquet"
 
 
 def run(run: Run, stage: Stage) -> Made:
-    """Sort, drop repeats, cut into parts of `fetch.rows_per_part` rows."""
+    """Drop what repeats, sort, cut into parts of `fetch.rows_per_part` rows.
+
+    Raises NothingLeft when the recipe's corpus counts drop every pair.
+    """
     if not stage.is_done(UNIT):
         entries = run.ledger.outputs("filter", "run/filtered/")
         parts = [run.out / entry.path for entry in entries]
-        with stage.unit(UNIT) as unit:
-            rows = fetch_order(parts, stage.scratch / "spill", run.workers)
-            unit.commit(_dedup(run, unit, rows))
+        room = Room(stage.scratch / "spill", run.workers)
+        n_rows = sum(entry.rows for entry in entries)
+        with stage.unit(UNIT) as unit, open_pairs(parts, room) as db:
+            unit.commit(_dedup(run, unit, db, n_rows))
     funnel = merge(funnel for commit in stage.commits() for funnel in commit.funnels)
     return Made(path=run.out / "candidates", funnels=(funnel,))
 
 
-def _dedup(run: Run, unit: UnitWriter, rows: Iterable[pa.RecordBatch]) -> Funnel:
-    n_kept = 0
-    with (
-        PartWriter(unit.path(_REJECTS), REJECTS) as rejects,
-        Progress("dedup", "pairs") as progress,
-    ):
-        kept = _kept(count_repeats(rows), rejects, is_unique=run.recipe.dedup.url_text)
-        for i, part in enumerate(_regroup(kept, run.recipe.fetch.rows_per_part)):
+def _dedup(run: Run, unit: UnitWriter, db: duckdb.DuckDBPyConnection, n_rows: int) -> Funnel:
+    rules = run.recipe.dedup
+    with Progress("dedup", "pairs", n_rows) as progress:
+        reasons = decide(db, rules)
+        n_rejects = write_part(unit.path(_REJECTS), rejects(db), REJECTS)
+        unit.rows(_REJECTS, n_rejects)
+        progress.add(n_rejects)
+        n_kept = 0
+        for i, part in enumerate(_regroup(kept(db, rules), run.recipe.fetch.rows_per_part)):
             name = f"candidates/part-{i:05d}.parquet"
             unit.rows(name, write_part(unit.path(name), [part], CANDIDATES))
             n_kept += part.num_rows
             progress.add(part.num_rows)
-    unit.rows(_REJECTS, rejects.rows)
-    reasons = {"duplicate_pair": rejects.rows} if rejects.rows else {}
-    return Funnel("dedup", "pairs", n_kept + rejects.rows, n_kept, reasons)
-
-
-def _kept(
-    repeats: Iterable[Repeats], rejects: PartWriter, *, is_unique: bool
-) -> Iterator[pa.RecordBatch]:
-    """The rows to keep; what goes is written to `rejects` on the way."""
-    for each in repeats:
-        if not is_unique:
-            yield give_own_keys(each)
-            continue
-        is_first = pa.array(each.ordinals == 0)
-        keys = each.batch["key"].filter(pc.invert(is_first))
-        rejects.write(
-            pa.table(
-                {
-                    "key": keys,
-                    "stage": pa.repeat("dedup", len(keys)),
-                    "reason": pa.repeat("duplicate_pair", len(keys)),
-                    "dup_of": keys,
-                }
-            )
+    if not n_kept:
+        raise NothingLeft(
+            f"the [dedup] section kept none of {n_rows:,} pairs: raise max_images_per_text and "
+            "max_texts_per_image"
         )
-        yield each.batch.filter(is_first)
+    return Funnel("dedup", "pairs", n_rows, n_kept, reasons)
 
 
 def _regroup(batches: Iterable[pa.RecordBatch], n_rows: int) -> Iterator[pa.Table]:

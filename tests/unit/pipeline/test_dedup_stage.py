@@ -8,10 +8,9 @@ import pytest
 
 from pairs_fixture import FETCHED, build_crawl, make_pair
 from samples_fixture import make_run
-from webpairs_core.errors import PartCorrupt
+from webpairs_core.errors import NothingLeft, PartCorrupt
 from webpairs_core.records import Pair, TextSource
 from webpairs_core.schema import CANDIDATES, REJECTS, read_table
-from webpairs_filters.exact import repeat_key
 from webpairs_pipeline.run import Run
 from webpairs_pipeline.stages import STAGES, run_stage
 
@@ -74,13 +73,46 @@ def test_hosts_lie_together_and_parts_are_full(tmp_path: Path) -> None:
 def test_repeats_may_stay_with_keys_of_their_own(tmp_path: Path) -> None:
     pairs = [make_pair(page_url=f"http://a.test/{i}") for i in range(5)]
     build_crawl(tmp_path, [pairs[3:], pairs[:3]])
-    run = make_run(tmp_path, dedup={"url_text": False})
+    run = make_run(tmp_path, dedup={"by": "none"})
     kept = deduplicated(run)
     key = pairs[0].key
     assert [row["page_url"] for row in kept] == [pair.page_url for pair in pairs]
-    assert [row["key"] for row in kept] == [key, *(repeat_key(key, n) for n in range(1, 5))]
+    own_keys = [hashlib.sha256(key + n.to_bytes(8, "big")).digest()[:16] for n in range(1, 5)]
+    assert [row["key"] for row in kept] == [key, *own_keys]
     assert len({row["key"] for row in kept}) == 5
     assert rejects(run) == []
+
+
+def test_one_text_of_a_url_stays_and_the_others_name_it(tmp_path: Path) -> None:
+    first = make_pair("a kite", page_url="http://a.test/1")
+    other = make_pair("a red kite", page_url="http://a.test/2")
+    build_crawl(tmp_path, [[other], [make_pair("a kite", page_url="http://b.test/")], [first]])
+    run = make_run(tmp_path, dedup={"by": "url"})
+    assert [row["page_url"] for row in deduplicated(run)] == ["http://a.test/1"]
+    reasons = {(row["key"], row["reason"], row["dup_of"]) for row in rejects(run)}
+    assert reasons == {
+        (first.key, "duplicate_pair", first.key),
+        (other.key, "duplicate_url", first.key),
+    }
+    [funnel] = run_stage(SPECS[1], run).funnels
+    assert funnel.rejected == {"duplicate_pair": 1, "duplicate_url": 1}
+
+
+def test_what_the_corpus_shows_too_often_goes(tmp_path: Path) -> None:
+    logo = [make_pair(f"words number {i}", url="http://a.test/logo") for i in range(4)]
+    words = [make_pair("a fine picture", url=f"http://a.test/{i}") for i in range(3)]
+    repeat = make_pair("a fine picture", url="http://a.test/0", page_url="http://pages.test/2")
+    build_crawl(tmp_path, [logo[:2], words, [*logo[2:], repeat, make_pair("a kite")]])
+    run = make_run(tmp_path, dedup={"max_images_per_text": 2, "max_texts_per_image": 3})
+    assert [row["text"] for row in deduplicated(run)] == ["a kite"]
+    [funnel] = run_stage(SPECS[1], run).funnels
+    assert funnel.rejected == {"image_shared": 4, "text_shared": 3, "duplicate_pair": 1}
+
+
+def test_counts_that_drop_all_are_one_sentence(tmp_path: Path) -> None:
+    build_crawl(tmp_path, [[make_pair("a kite", url=f"http://a.test/{i}") for i in range(2)]])
+    with pytest.raises(NothingLeft, match=r"none of 2 pairs: raise max_images_per_text"):
+        deduplicated(make_run(tmp_path, dedup={"max_images_per_text": 1}))
 
 
 def test_repeats_over_many_batches_are_one_run(tmp_path: Path) -> None:
