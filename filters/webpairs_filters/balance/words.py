@@ -3,7 +3,7 @@
 A padded entry (" new york ") lies in a padded text where the words of the one stand in the other,
 so that words can be compared instead of bytes: each word of a slice is looked up once, and a step
 of the walk goes one word further from every place that is still on a path. It finds what an
-automaton over bytes finds (a property test), in about half of its time (benchmarks/balance.py).
+automaton over bytes finds (a property test), in less of its time (benchmarks/balance.py).
 """
 
 from collections.abc import Sequence
@@ -40,11 +40,11 @@ class WordEntries:
         self._codes: dict[bytes, int] = {word: code for code, word in enumerate(words)}
         self._codes.pop(b"\0 ", None)
         starts = np.concatenate(([0], marks[:-1] + 1)).astype(np.int64)[: len(marks)]
-        self._grow(codes, starts, marks - starts, len(words))
-        self._ends[self._leaf] = numbers
-        del self._leaf
+        leaves = self._grow(codes, starts, marks - starts, len(words))
+        self._ends[leaves] = numbers
 
-    def _grow(self, codes: Nodes, starts: Nodes, lengths: Nodes, n_words: int) -> None:
+    def _grow(self, codes: Nodes, starts: Nodes, lengths: Nodes, n_words: int) -> Nodes:
+        """Make the nodes and edges; say at which node each entry ends."""
         node = codes[starts]
         n_nodes = n_words
         edges, children = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
@@ -62,12 +62,12 @@ class WordEntries:
         self._edges = all_edges[order]
         self._children = np.concatenate(children)[order]
         self._ends = np.full(n_nodes, _NONE, np.int64)
-        self._leaf = node
         n_bits = max(1, (len(all_edges) * _SLOTS_PER_EDGE - 1).bit_length())
         self._shift = np.uint64(64 - n_bits)
         # Most words that follow each other are no edge: one look here tells, without a search.
         self._slots = np.zeros(1 << n_bits, np.bool_)
         self._slots[(all_edges * _SPREAD) >> self._shift] = True
+        return node
 
     def find(self, piece: Slice) -> tuple[Nodes, npt.NDArray[np.uint32]]:
         """(row of the slice, number of the entry) of each match, repeats included."""
