@@ -1,4 +1,4 @@
-"""The recipe section `[dedup]`."""
+"""The recipe sections `[dedup]` and `[balance]`."""
 
 from typing import Annotated, Literal
 
@@ -23,3 +23,30 @@ class DedupSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Counted like max_images_per_text, and before `by = "url"` leaves one text for each URL."""
     near_duplicate_distance: Annotated[int, Meta(ge=-1, le=8)] = 4
     """Hamming distance of 64-bit pHashes up to which two images are one; -1 keeps all."""
+
+
+BalanceRule = Literal["clip", "metaclip"]
+
+
+class BalanceSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often one word or name may bring a pair into the dataset (docs/adr/0014-balance.md)."""
+
+    per_entry: Annotated[int, Meta(ge=0, le=2**62)] = 0
+    """t: pairs that each entry of the list may choose; a pair stays when one of its entries chooses
+    it. CLIP and MetaCLIP-400M took 20,000. 0 balances nothing and drops nothing."""
+    rule: BalanceRule = "clip"
+    """clip: an entry chooses exactly t pairs, or all it has; metaclip: each of its pairs with
+    probability t / count, so that t is what it chooses on average."""
+    entries: str = ""
+    """A file with the list: one entry a line, or a JSON list (MetaCLIP's metadata.json). Empty: the
+    list is built from the corpus and the fields below."""
+    ignore_case: bool = True
+    """`false` as in MetaCLIP's published code: entries with capitals match only capitals."""
+    min_count: Annotated[int, Meta(ge=1)] = 100
+    """How often a word or bigram of a built list must occur (CLIP: 100)."""
+    min_pmi: float = 5.0
+    """Pointwise mutual information of a bigram of a built list, in bits: 5 is 32 times as often as
+    by chance. It cannot pass log2(words of the corpus / min_count), so that MetaCLIP's 30, for all
+    of Wikipedia and no least count, would leave nothing here."""
+    max_entries: Annotated[int, Meta(ge=1)] = 500_000
+    """Entries of a built list, the most frequent ones (CLIP: 500,000)."""
