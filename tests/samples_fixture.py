@@ -49,16 +49,17 @@ def build_samples(
     n_parts: int = 2,
     twin_every: int = 0,
     twin_side: int = 128,
+    twin_scale: int = 1,
     bad_every: int = 0,
     fetched: datetime = _FETCHED,
 ) -> Path:
     """Write a finished `samples/` of `n` rows in `n_parts` parts, with its ledger; return `out`.
 
     Each row whose number divides by `twin_every` shows the image of the row before it; its original
-    had `twin_side` pixels a side, the others 256. Each one that divides by `bad_every` is a failed
+    had `twin_side` pixels a side, the others 256; with `twin_scale` 2 it is the very same file. Each one that divides by `bad_every` is a failed
     fetch (http_4xx) without an image.
     """
-    rows = [_row(i, (twin_every, twin_side), bad_every, fetched) for i in range(n)]
+    rows = [_row(i, (twin_every, twin_side, twin_scale), bad_every, fetched) for i in range(n)]
     ledger = Ledger(out)
     for name in ("crawl", "filter", "dedup"):
         stage = ledger.open_stage(name, "fixture")
@@ -108,12 +109,12 @@ def shard(run: Run) -> Path:
 
 
 def _row(
-    i: int, twins: tuple[int, int], bad_every: int, fetched: datetime
+    i: int, twins: tuple[int, int, int], bad_every: int, fetched: datetime
 ) -> tuple[dict[str, Any], bytes]:
-    twin_every, twin_side = twins
+    twin_every, twin_side, twin_scale = twins
     is_twin = bool(twin_every) and i % twin_every == 0 and i > 0
     picture = i - 1 if is_twin else i
-    image, phash = _image(picture, scale=1 if is_twin else 2)
+    image, phash = _image(picture, scale=twin_scale if is_twin else 2)
     url = f"http://host{i % 5}.example/images/{i}.jpg"
     text = TEXTS[i % len(TEXTS)].format(i)
     is_ok = not (bad_every and i % bad_every == 0)

@@ -126,13 +126,14 @@ SCORES = _versioned(
 """What a CLIP checkpoint says of each fetched image: its cosine with the text, and the nearest
 picture of the evaluation sets, with the cosine of both; -1 and "" without such sets."""
 PLAN = _versioned(
-    "plan/2",
+    "plan/3",
     [
         _required("shard", pa.int32()),
         _required("row", pa.int32()),
         _required("key", _KEY),
         _required("url", pa.string()),
         _required("text", pa.string()),
+        _required("other_texts", pa.list_(pa.string())),
         _required("text_source", pa.string()),
         _required("page_url", pa.string()),
         _required("page_lang", pa.string()),
@@ -160,11 +161,12 @@ No time of day and no duration: the same samples fetched on another day make the
 """
 
 SHARD = _versioned(
-    "shard/2",
+    "shard/3",
     [
         _required("key", pa.string()),
         _required("url", pa.string()),
         _required("caption", pa.string()),
+        _required("other_captions", pa.string()),
         _required("status", pa.string()),
         _required("text_source", pa.string()),
         _required("page_url", pa.string()),

@@ -21,8 +21,13 @@ class DedupSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_texts_per_image: Annotated[int, Meta(ge=0)] = 0
     """A URL with more texts than this is decoration: its pairs go. ALIGN takes 1,000. 0 is off.
     Counted like max_images_per_text, and before `by = "url"` leaves one text for each URL."""
+    same_bytes: bool = True
+    """Files with equal SHA-256 are one image."""
     near_duplicate_distance: Annotated[int, Meta(ge=-1, le=8)] = 4
-    """Hamming distance of 64-bit pHashes up to which two images are one; -1 keeps all."""
+    """Hamming distance of 64-bit pHashes up to which two images are one; -1 keeps all. Of images
+    that are one the largest stays, then the one with the most words, then the smallest key."""
+    keep_texts: bool = False
+    """The texts of images that repeat another one stay as its `other_captions`."""
 
 
 BalanceRule = Literal["clip", "metaclip"]

@@ -64,7 +64,7 @@ STAGES = (
         "shard",
         "plan.stage",
         ("fetch",),
-        ("seed", "filters.samples", "dedup", "shards"),
+        ("seed", "filters.samples", "dedup", "balance", "shards"),
         "plan",
     ),
     StageSpec(
@@ -115,6 +115,7 @@ def _named_files(spec: StageSpec, run: Run) -> dict[str, str]:
         "crawl": recipe.crawl.seeds_file,
         "train": recipe.train.model,
         "eval": recipe.eval.templates,
+        "balance": recipe.balance.entries,
     }
     paths = [Path(named[section]) for section in spec.sections if named.get(section)]
     return {str(path): file_sha256(path) for path in paths if path.is_file()}

@@ -26,6 +26,8 @@ class SampleJson(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     caption: str
     """Equal to KEY.txt."""
+    other_captions: str = ""
+    """Texts of near duplicates that went, one a line; empty without `dedup.keep_texts`."""
     status: str = "success"
     """img2dataset's word; a shard holds no failure."""
     text_source: str

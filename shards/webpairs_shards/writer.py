@@ -100,7 +100,7 @@ def write_shard(
 
 
 def planned_samples(plan: pa.Table, images: SampleImages) -> Iterator[tuple[SampleJson, bytes]]:
-    """The samples of a plan (schema plan/2), with their images. Raises as `SampleImages.read`."""
+    """The samples of a plan (schema plan/3), with their images. Raises as `SampleImages.read`."""
     for batch in plan.to_batches(max_chunksize=1_000):
         for row in batch.to_pylist():
             yield sample_json(row), images.read(row["tar"], row["offset"], row["length"])
@@ -112,6 +112,7 @@ def sample_json(row: dict[str, Any]) -> SampleJson:
         key=row["key"].hex(),
         url=row["url"],
         caption=normalise_text(row["text"]),
+        other_captions="\n".join(dict.fromkeys(map(normalise_text, row["other_texts"]))),
         text_source=row["text_source"],
         page_url=row["page_url"],
         page_lang=row["page_lang"],

@@ -9,15 +9,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
 
 from webpairs_core.errors import NothingLeft, PartCorrupt, StorageError
-from webpairs_core.ledger import Stage
+from webpairs_core.ledger import Stage, UnitWriter
 from webpairs_core.records import Outcome
 from webpairs_core.schema import PLAN, SAMPLES, SCORES, open_part
 from webpairs_filters.base import FACTS
+from webpairs_filters.keeper import BEST_FIRST
 from webpairs_pipeline.run import Run
 
 NO_IMAGE = (
@@ -26,10 +28,21 @@ NO_IMAGE = (
 )
 _MEMORY_LIMIT = "1GB"
 _BATCH_ROWS = 8_192
-_OF_SAMPLES = [name for name in PLAN.names if name not in ("shard", "row")]
+_OF_SAMPLES = [name for name in PLAN.names if name not in ("shard", "row", "other_texts")]
 PLANNED = ", ".join(f'"{name}"' for name in _OF_SAMPLES)
 """The columns of table `samples` that a plan holds."""
 _LOADED = [*_OF_SAMPLES, *(name for name in FACTS if name in SAMPLES.names)]
+
+
+class Work(NamedTuple):
+    """What a step is given."""
+
+    run: Run
+    db: duckdb.DuckDBPyConnection
+    unit: UnitWriter
+    """Where a step may leave a file beside the plan."""
+    scratch: Path
+    """For files that are gone afterwards."""
 
 
 @contextmanager
@@ -109,7 +122,7 @@ def _load(db: duckdb.DuckDBPyConnection, parts: list[Path], run: Run) -> None:
             coalesce(eval_match, '') AS eval_match
         FROM (SELECT * FROM read_parquet(?) WHERE outcome = ? {limit})
         LEFT JOIN scores USING (key)
-        WINDOW best_first AS (ORDER BY original_width::BIGINT * original_height DESC, key)
+        WINDOW best_first AS (ORDER BY {BEST_FIRST})
         """,  # noqa: S608 - column names and an int of our own
         [[str(part) for part in parts], Outcome.OK.value],
     )

@@ -1,28 +1,41 @@
 """Step `duplicates`: images that another sample shows already. The better one stays: see `rank`."""
 
+from typing import Any
+
 import duckdb
 import numpy as np
 import pyarrow as pa
 
+from webpairs_filters.exact_images import repeated_images
 from webpairs_filters.near import near_duplicates
-from webpairs_pipeline.plan.database import drop
-from webpairs_pipeline.run import Run
+from webpairs_pipeline.plan.database import Work, drop
 
 
-def run(run: Run, db: duckdb.DuckDBPyConnection) -> None:
-    """Drop near duplicates by their hash."""
+def run(work: Work) -> dict[str, Any]:
+    """Drop equal files, then near duplicates by their hash."""
+    section = work.run.recipe.dedup
+    if section.same_bytes:
+        _drop_equal(work.db)
+    if section.near_duplicate_distance >= 0:
+        _drop_near(work.db, section.near_duplicate_distance)
+    return {}
+
+
+def _drop_equal(db: duckdb.DuckDBPyConnection) -> None:
+    found = repeated_images(db.sql("SELECT rank, sha256 FROM left_over")).to_arrow_table()
+    drop(db, found.append_column("reason", pa.repeat("duplicate_image", found.num_rows)))
+
+
+def _drop_near(db: duckdb.DuckDBPyConnection, distance: int) -> None:
     rows = db.execute("SELECT rank, phash FROM left_over ORDER BY rank").fetchnumpy()
     ranks, phashes = rows["rank"], rows["phash"]
-    distance = run.recipe.dedup.near_duplicate_distance
     kept_row = near_duplicates(phashes, np.arange(len(phashes)), distance)
     twins = np.flatnonzero(kept_row >= 0)
-    drop(
-        db,
-        pa.table(
-            {
-                "rank": ranks[twins],
-                "reason": ["near_duplicate"] * len(twins),
-                "dup_of": ranks[kept_row[twins]],
-            }
-        ),
+    columns = {"rank": ranks[twins], "dup_of": ranks[kept_row[twins]]}
+    reason = pa.repeat("near_duplicate", len(twins))
+    drop(db, pa.table(columns).append_column("reason", reason))
+    # What repeated a file that is now a near duplicate itself repeats what that one repeats.
+    db.execute(
+        "UPDATE dropped SET dup_of = later.dup_of FROM dropped AS later "
+        "WHERE dropped.dup_of = later.rank AND later.dup_of IS NOT NULL"
     )

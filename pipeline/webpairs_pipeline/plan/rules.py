@@ -1,24 +1,33 @@
 """Step `rules`: the recipe's filters of samples, in their order."""
 
-import duckdb
+from collections import Counter
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from webpairs_filters.base import FACTS
-from webpairs_pipeline.plan.database import batches, drop
-from webpairs_pipeline.run import Run
+from webpairs_pipeline.plan.database import Work, batches, drop
 
 
-def run(run: Run, db: duckdb.DuckDBPyConnection) -> None:
-    """Drop what a filter objects to; the first objection is the reason."""
-    filters = run.recipe.sample_filters
+def run(work: Work) -> dict[str, Any]:
+    """Drop what a filter objects to; the first objection is the reason.
+
+    Returns for the report how many each reason would drop `alone`, whatever the others say.
+    """
+    filters = work.run.recipe.sample_filters
     if not filters:
-        return
+        return {}
     columns = ", ".join(f'"{name}"' for name in FACTS)
+    alone: Counter[str] = Counter()
     found = []
-    for batch in batches(db.sql(f"SELECT rank, {columns} FROM left_over")):  # noqa: S608 - ours
-        reasons = pc.coalesce(*(each.reject_batch(batch) for each in filters))
+    for batch in batches(work.db.sql(f"SELECT rank, {columns} FROM left_over")):  # noqa: S608
+        judged = [each.reject_batch(batch) for each in filters]
+        for each in judged:
+            alone.update(each.drop_null().to_pylist())
+        reasons = pc.coalesce(*judged)
         table = pa.table({"rank": batch["rank"], "reason": reasons})
         found.append(table.filter(pc.is_valid(reasons)))
     if found:
-        drop(db, pa.concat_tables(found))
+        drop(work.db, pa.concat_tables(found))
+    return {"alone": dict(alone)}

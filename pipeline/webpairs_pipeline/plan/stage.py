@@ -4,59 +4,71 @@ What must be decided over all samples at once lives here: rules, duplicates, the
 plan depends on what the samples are, never on the parts they lie in or when they were fetched.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from webpairs_core.errors import NothingLeft
 from webpairs_core.funnel import Funnel
-from webpairs_core.ledger import Stage, UnitWriter
+from webpairs_core.ledger import Stage
 from webpairs_core.schema import REJECTS, write_part
-from webpairs_pipeline.plan import duplicates, rules
-from webpairs_pipeline.plan.database import NO_IMAGE, PLANNED, batches, samples
+from webpairs_pipeline.plan import balance, duplicates, rules
+from webpairs_pipeline.plan.database import NO_IMAGE, PLANNED, Work, batches, samples
 from webpairs_pipeline.run import Made, Run
 from webpairs_shards.plan import shard_bounds, write_plan
 
 PLAN_PATH = "plan/plan.parquet"
 _REJECTS_PATH = "rejects/plan/part-00000.parquet"
 _UNIT = "plan"
-STEPS: tuple[Callable[[Run, duckdb.DuckDBPyConnection], None], ...] = (rules.run, duplicates.run)
-"""In their order: what one drops, the next ones never see."""
+STEPS: tuple[Callable[[Work], dict[str, Any]], ...] = (rules.run, duplicates.run, balance.run)
+"""In their order: what one drops, the next ones never see. Each returns facts for the report."""
 
 
 def run(run: Run, stage: Stage) -> Made:
     """Write plan/plan.parquet and the rejects. Raises NothingLeft when nothing is left to shard."""
     if not stage.is_done(_UNIT):
-        with stage.unit(_UNIT) as unit, samples(run, stage) as db:
-            unit.commit(_plan(run, unit, db))
+        with (
+            stage.unit(_UNIT) as unit,
+            samples(run, stage) as db,
+            tempfile.TemporaryDirectory(dir=stage.scratch) as scratch,
+        ):
+            funnel, facts = _plan(Work(run, db, unit, Path(scratch)))
+            unit.commit(funnel, info=facts)
     commit = stage.commit_of(_UNIT)
     assert commit is not None
     (funnel,) = commit.funnels
     bounds = shard_bounds(funnel.kept, run.recipe.shards.samples_per_shard)
-    info = {"n_samples": funnel.kept, "n_shards": len(bounds) - 1}
+    info = {"n_samples": funnel.kept, "n_shards": len(bounds) - 1, **commit.info}
     return Made(path=run.out / "plan", funnels=(funnel,), info=info)
 
 
-def _plan(run: Run, unit: UnitWriter, db: duckdb.DuckDBPyConnection) -> Funnel:
+def _plan(work: Work) -> tuple[Funnel, dict[str, Any]]:
+    run, db, unit, _ = work
     ((rows_in,),) = db.execute("SELECT count(*) FROM samples").fetchall()
     if rows_in == 0:
         raise NothingLeft(NO_IMAGE)
+    facts: dict[str, Any] = {}
     for step in STEPS:
-        step(run, db)
+        facts |= step(work)
     reasons = dict(db.execute("SELECT reason, count(*) FROM dropped GROUP BY ALL").fetchall())
     kept = rows_in - sum(reasons.values())
     if not kept:
         raise NothingLeft(
             f"nothing is left of {rows_in:,} samples ({_words(reasons)}): loosen the [[filters]] "
-            "of samples in the recipe"
+            "of samples and [balance] in the recipe"
         )
     unit.rows(_REJECTS_PATH, write_part(unit.path(_REJECTS_PATH), _rejects(db), REJECTS))
     write_plan(
-        unit.path(PLAN_PATH), _kept(db), shard_bounds(kept, run.recipe.shards.samples_per_shard)
+        unit.path(PLAN_PATH),
+        _kept(run, db),
+        shard_bounds(kept, run.recipe.shards.samples_per_shard),
     )
     unit.rows(PLAN_PATH, kept)
-    return Funnel("plan", "samples", rows_in, kept, reasons)
+    return Funnel("plan", "samples", rows_in, kept, reasons), facts
 
 
 def _rejects(db: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
@@ -72,8 +84,22 @@ def _rejects(db: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
     yield from batches(rows)
 
 
-def _kept(db: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
-    rows = db.sql(f"SELECT {PLANNED} FROM left_over ORDER BY shuffle_rank(key)")  # noqa: S608
+def _kept(run: Run, db: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+    """In the order of the shards. With `dedup.keep_texts` the texts of what repeats a sample are
+    its `other_texts`, those of the better images first."""
+    others = "list(text ORDER BY best)" if run.recipe.dedup.keep_texts else "[]::VARCHAR[]"
+    rows = db.sql(
+        f"""
+        WITH told AS (
+            SELECT dup_of AS rank, text, min(gone.rank) AS best
+            FROM dropped JOIN samples AS gone USING (rank)
+            WHERE dup_of IS NOT NULL AND text <> (SELECT text FROM samples WHERE rank = dup_of)
+            GROUP BY dup_of, text
+        ), others AS (SELECT rank, {others} AS other_texts FROM told GROUP BY rank)
+        SELECT {PLANNED}, coalesce(other_texts, []) AS other_texts
+        FROM left_over LEFT JOIN others USING (rank) ORDER BY shuffle_rank(key)
+        """  # noqa: S608 - names of our own
+    )
     yield from batches(rows)
 
 

@@ -1,5 +1,6 @@
 """Plans: near-duplicates out, one shuffle over all, nothing that depends on parts or on time."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ from samples_fixture import build_samples, make_run
 from webpairs_core.errors import NothingLeft, PartCorrupt
 from webpairs_core.keys import shuffle_rank
 from webpairs_core.schema import PLAN, REJECTS, SAMPLES, read_table
+from webpairs_filters.keeper import best_first
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
 
@@ -57,14 +59,16 @@ def test_the_larger_image_stays_and_the_reject_names_it(tmp_path: Path) -> None:
         assert (first["phash"] ^ twin["phash"]).bit_count() <= 4
 
 
-def test_of_equally_large_images_the_smallest_key_stays(tmp_path: Path) -> None:
+def test_of_equally_large_images_the_one_that_says_more_stays(tmp_path: Path) -> None:
     out = build_samples(tmp_path, 40, twin_every=5, twin_side=256)
+    texts = {key: row["text"] for key, row in _samples(out).items()}
     _, plan, rejects = _plan(make_run(out))
     planned = {row["key"] for row in plan}
     assert len(rejects) == 7
     for row in rejects:
         assert row["dup_of"] in planned
-        assert row["dup_of"] < row["key"]
+        kept, gone = (best_first((1, 1), texts[key], key) for key in (row["dup_of"], row["key"]))
+        assert kept < gone
 
 
 def test_distance_off_keeps_all(tmp_path: Path) -> None:
@@ -162,3 +166,68 @@ def test_a_filter_of_samples_fetches_nothing_again(tmp_path: Path) -> None:
     assert fingerprint(PLAN_STAGE, make_run(out)) != fingerprint(
         PLAN_STAGE, make_run(out, filters=[{"use": "image_blank"}])
     )
+
+
+def test_equal_files_are_one_image_whatever_their_hash(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 40, twin_every=5, twin_scale=2)
+    samples = _samples(out)
+    _, _, rejects = _plan(make_run(out, dedup={"near_duplicate_distance": -1}))
+    assert len(rejects) == 7
+    for row in rejects:
+        assert row["reason"] == "duplicate_image"
+        assert samples[row["key"]]["sha256"] == samples[row["dup_of"]]["sha256"]
+    run = make_run(out, dedup={"near_duplicate_distance": -1, "same_bytes": False})
+    assert _plan(run)[2] == []
+
+
+def test_the_texts_of_what_repeats_an_image_may_stay(tmp_path: Path) -> None:
+    out = build_samples(tmp_path, 40, twin_every=5)
+    texts = {key: row["text"] for key, row in _samples(out).items()}
+    _, plan, rejects = _plan(make_run(out, dedup={"keep_texts": True}))
+    wanted = {row["dup_of"]: [texts[row["key"]]] for row in rejects}
+    assert {row["key"]: row["other_texts"] for row in plan if row["other_texts"]} == wanted
+    _, plan, _ = _plan(make_run(out))
+    assert all(row["other_texts"] == [] for row in plan)
+
+
+class TestBalance:
+    def test_an_entry_chooses_so_many_and_what_has_none_goes(self, tmp_path: Path) -> None:
+        out = build_samples(tmp_path / "out", 60)
+        entries = tmp_path / "entries.txt"
+        entries.write_text("red kite\nharbour\n고양이\nnever said\n", "utf-8")
+        run = make_run(out, balance={"per_entry": 4, "entries": str(entries)})
+        made, plan, rejects = _plan(run)
+        reasons = {row["key"]: row["reason"] for row in rejects}
+        samples = _samples(out)
+        for key, row in samples.items():
+            has_entry = "red kite" in row["text"] or "고양이" in row["text"]
+            assert has_entry or reasons[key] == "no_entry"
+        kites = [row for row in plan if "red kite" in row["text"]]
+        cats = [row for row in plan if "고양이" in row["text"]]
+        assert len(cats) == 4
+        assert 4 <= len(kites) <= 8  # each of its two entries chose four
+        assert len(plan) == len(kites) + len(cats)
+        assert made.funnels[0].rejected == dict(Counter(reasons.values()))
+        found = made.info["balance"]
+        assert (found["n_entries"], found["n_matched"], found["n_head"]) == (4, 3, 3)
+        assert found["top"][0] == {"entry": "red kite", "before": 10, "after": len(kites)}
+        assert (out / "plan/entries.txt").read_text("utf-8").splitlines()[2] == "고양이"
+
+    def test_parts_change_nothing_and_another_seed_does(self, tmp_path: Path) -> None:
+        keys = []
+        for n_parts, seed in ((1, 0), (3, 0), (1, 1)):
+            out = build_samples(tmp_path / f"{n_parts}-{seed}", 60, n_parts=n_parts)
+            balance = {"per_entry": 3, "min_count": 5, "min_pmi": 3.0}
+            _, plan, _ = _plan(make_run(out, seed=seed, balance=balance))
+            keys.append({row["key"] for row in plan})
+        assert keys[0] == keys[1] != keys[2]
+
+    def test_a_changed_list_plans_anew(self, tmp_path: Path) -> None:
+        out = build_samples(tmp_path / "out", 10)
+        entries = tmp_path / "entries.txt"
+        marks = []
+        for text in ("kite", "dog"):
+            entries.write_text(text, "utf-8")
+            run = make_run(out, balance={"per_entry": 1, "entries": str(entries)})
+            marks.append(fingerprint(PLAN_STAGE, run))
+        assert marks[0] != marks[1]
