@@ -56,8 +56,8 @@ def build_samples(
     """Write a finished `samples/` of `n` rows in `n_parts` parts, with its ledger; return `out`.
 
     Each row whose number divides by `twin_every` shows the image of the row before it; its original
-    had `twin_side` pixels a side, the others 256; with `twin_scale` 2 it is the very same file. Each one that divides by `bad_every` is a failed
-    fetch (http_4xx) without an image.
+    had `twin_side` pixels a side, the others 256; with `twin_scale` 2 it is the same file. Each one
+    that divides by `bad_every` is a failed fetch (http_4xx) without an image.
     """
     rows = [_row(i, (twin_every, twin_side, twin_scale), bad_every, fetched) for i in range(n)]
     ledger = Ledger(out)
