@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 
 from pairs_fixture import batch_of, make_pair
 from webpairs_core.records import Pair
-from webpairs_filters.address import UrlJunk
+from webpairs_filters.url_junk import UrlJunk
 from webpairs_filters.base import PairFilter
 from webpairs_filters.catalog import Filter
 from webpairs_filters.chain import judge
 from webpairs_filters.language import Language
-from webpairs_filters.text import TextJunk, TextLength
+from webpairs_filters.text_junk import TextJunk
+from webpairs_filters.text_length import TextLength
 
 # Pieces that the patterns know, so that near misses are drawn often; and any text at all, with the
 # letters that fold to ASCII ones only outside ASCII.

@@ -10,10 +10,11 @@ from selectolax.lexbor import LexborHTMLParser
 from pairs_fixture import batch_of, make_pair
 from webpairs_core.schema import CANDIDATES, REJECTS
 from webpairs_core.text import normalise_text
-from webpairs_filters.address import UrlJunk
+from webpairs_filters.url_junk import UrlJunk
 from webpairs_filters.chain import judge
 from webpairs_filters.language import Language
-from webpairs_filters.text import TextJunk, TextLength
+from webpairs_filters.text_junk import TextJunk
+from webpairs_filters.text_length import TextLength
 
 CHAIN = (TextLength(), TextJunk(), UrlJunk(), Language(keep=("en",)))
 
