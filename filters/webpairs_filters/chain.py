@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from webpairs_core.keys import KEY_BYTES
 from webpairs_core.schema import CANDIDATES, REJECTS
 from webpairs_filters.base import PairFilter
-from webpairs_filters.examples import Examples, examples_of, merge_examples
+from webpairs_filters.examples import Examples, with_examples
 
 _STAGE = "filter"
 
@@ -42,7 +42,7 @@ class Judged(NamedTuple):
     """For each reason of the filters the rows that it would drop if it were the only one. A filter
     with several reasons gives a row one of them."""
     examples: Examples
-    """Some rejects of each reason, with what was rejected."""
+    """Some rejects of each reason, of this batch and of those before it."""
 
 
 def candidates(pairs: pa.RecordBatch, hosts: pa.Array) -> pa.RecordBatch:
@@ -65,12 +65,17 @@ def split(batch: pa.RecordBatch, reasons: pa.Array) -> Split:
     return Split(batch.filter(pc.invert(dropped)), rejects)
 
 
-def judge(filters: Sequence[PairFilter], batch: pa.RecordBatch) -> Judged:
-    """Apply filters in order to a batch of schema candidates/2."""
+def judge(
+    filters: Sequence[PairFilter], batch: pa.RecordBatch, known: Examples | None = None
+) -> Judged:
+    """Apply filters in order to a batch of schema candidates/2.
+
+    `known` are the examples of the batches before: those of this one join them.
+    """
     is_left = np.ones(len(batch), np.bool_)
     would_drop = {reason: ~is_left for each in filters for reason in each.reasons}
     narrow, places = batch, np.arange(len(batch))  # what costly filters saw, and where it stands
-    rejects, found = [REJECTS.empty_table()], []
+    rejects, examples = [REJECTS.empty_table()], dict(known or {})
     for each in filters:
         if each.is_costly:
             narrow, places = _narrowed(narrow, places, is_left)
@@ -82,18 +87,18 @@ def judge(filters: Sequence[PairFilter], batch: pa.RecordBatch) -> Judged:
             continue
         has_reason = pc.is_valid(said)
         rows, reasons = at[has_reason.to_numpy(zero_copy_only=False)], said.filter(has_reason)
-        for reason in each.reasons:
-            would_drop[reason][rows[_are(reasons, reason)]] = True
         is_first = is_left[rows]
-        rows, reasons = rows[is_first], reasons.filter(pa.array(is_first))
         is_left[rows] = False
-        rejects.append(_rejects(batch["key"].take(pa.array(rows)), reasons))
-        found += [
-            examples_of(batch, rows[_are(reasons, reason)], reason) for reason in each.reasons
-        ]
+        for reason in each.reasons:
+            has_this = _are(reasons, reason)
+            would_drop[reason][rows[has_this]] = True
+            if (dropped := rows[has_this & is_first]).size:
+                examples[reason] = with_examples(examples.get(reason, []), batch, dropped)
+        keys = batch["key"].take(pa.array(rows[is_first]))
+        rejects.append(_rejects(keys, reasons.filter(pa.array(is_first))))
     kept, _ = _narrowed(narrow, places, is_left)
     alone = {reason: int(np.count_nonzero(mask)) for reason, mask in would_drop.items()}
-    return Judged(kept, pa.concat_tables(rejects), alone, merge_examples(found))
+    return Judged(kept, pa.concat_tables(rejects), alone, examples)
 
 
 def _narrowed(

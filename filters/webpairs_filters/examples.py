@@ -38,27 +38,45 @@ Examples = dict[str, list[Example]]
 """At most `EXAMPLES` for each reason, by key."""
 
 
-def examples_of(
-    batch: pa.RecordBatch, rows: npt.NDArray[np.int64], reason: str
-) -> dict[str, list[Example]]:
-    """Examples among the rows of a batch of schema candidates/2 that one reason drops."""
+def with_examples(
+    known: list[Example], batch: pa.RecordBatch, rows: npt.NDArray[np.int64]
+) -> list[Example]:
+    """The examples of one reason when it drops these rows of a batch of schema candidates/2, too.
+
+    Most batches have no smaller key than the twenty that are known, and cost next to nothing.
+    """
     import numpy as np
     import pyarrow as pa
 
-    if not len(rows):
-        return {}
     keys = batch["key"]
-    data = np.frombuffer(keys.buffers()[1], np.dtype((">u8", KEY_BYTES // 8)))
-    heads = data[keys.offset :][: len(keys), 0][rows]
+    data = np.frombuffer(keys.buffers()[1], np.dtype((">u8", (KEY_BYTES // 8,))))
+    heads = data[keys.offset :][rows, 0]
+    if len(known) == EXAMPLES:
+        is_small = heads <= int(known[-1].key[: KEY_BYTES], 16)
+        rows, heads = rows[is_small], heads[is_small]
     if len(rows) > EXAMPLES:
-        # Rows of one key are one pair found again: the smallest twenty are of different keys.
-        distinct = np.unique(heads)[:EXAMPLES]
-        rows = rows[heads <= distinct[-1]]
-    few = batch.select(["key", "url", "text"]).take(pa.array(rows)).to_pylist()
+        rows = rows[heads <= _smallest(heads)]
+    if not len(rows):
+        return known
+    few = pa.array(rows)
+    columns = (batch[name].take(few).to_pylist() for name in ("key", "url", "text"))
     shown = (
-        Example(row["key"].hex(), row["url"][:_MAX_CHARS], row["text"][:_MAX_CHARS]) for row in few
+        Example(key.hex(), url[:_MAX_CHARS], text[:_MAX_CHARS])
+        for key, url, text in zip(*columns, strict=True)
     )
-    return {reason: _first(shown)}
+    return _first([*known, *shown])
+
+
+def _smallest(heads: npt.NDArray[np.uint64]) -> np.uint64:
+    """The last of the twenty smallest distinct ones: rows of one key are one pair found again."""
+    import numpy as np
+
+    few = min(4 * EXAMPLES, len(heads))
+    for some in (np.partition(heads, few - 1)[:few], heads):
+        distinct = np.unique(some)[:EXAMPLES]
+        if len(distinct) == EXAMPLES:
+            break
+    return distinct[-1]
 
 
 def merge_examples(parts: Iterable[Examples]) -> Examples:

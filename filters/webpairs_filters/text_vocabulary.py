@@ -88,25 +88,22 @@ class BlockedWords(PairFilter, frozen=True, kw_only=True, tag="blocked_words"):
 
     def reject(self, pair: Pair) -> str | None:
         """See the class. Raises ListError."""
-        is_blocked = self._fails(pair.text, word_list(self.words))
+        is_blocked = self._fails(words_of(pair.text), word_list(self.words))
         return "text_blocked_words" if is_blocked else None
 
-    def _fails(self, text: str, blocked: Phrases) -> bool:
-        words = words_of(text)
+    def _fails(self, words: list[str], blocked: Phrases) -> bool:
         return blocked.n_covered(words) > self.max_share * len(words)
 
     def reject_batch(self, batch: pa.RecordBatch) -> pa.Array:
         """See `PairFilter.reject_batch`. Raises ListError."""
-        import pyarrow as pa
+        import numpy as np
 
         blocked = word_list(self.words)
         words = batch_words(batch["text"])
         # Only a text that has the first word of an entry can have the entry.
-        may_fail = words.count(words.are_in(blocked.singles | blocked.longer.keys())) > 0
-        texts = batch["text"].filter(pa.array(may_fail)).to_pylist()
-        failed = may_fail.copy()
-        failed[may_fail] = [self._fails(text, blocked) for text in texts]
-        return first_reason({"text_blocked_words": failed})
+        fails = words.count(words.are_in(blocked.singles | blocked.longer.keys())) > 0
+        fails[fails] = [self._fails(words.of(text), blocked) for text in np.flatnonzero(fails)]
+        return first_reason({"text_blocked_words": fails})
 
 
 class RareWords(PairFilter, frozen=True, kw_only=True, tag="rare_words"):

@@ -10,7 +10,7 @@ OBELICS takes words (its `get_words_from_text`: split at white space, lower case
 from __future__ import annotations
 
 from functools import cached_property
-from itertools import cycle
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from webpairs_filters.characters import (
@@ -25,6 +25,7 @@ from webpairs_filters.characters import (
     folded,
     kind_of,
 )
+from webpairs_filters.repeats import Repeats, repeats
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -75,28 +76,33 @@ class Words:
         self.characters: Characters = characters_of(texts)
 
     @cached_property
-    def _places(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """First and last character of each word."""
+    def _places(
+        self,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """First character of each word, and the one after its last; for each character whether it
+        is part of a word."""
         import numpy as np
 
         _, kinds, bounds = self.characters
-        is_space = (kinds & SPACE) != 0
-        is_new = np.empty(len(kinds), np.bool_)  # whether a token may start here
-        is_new[:1] = True
-        is_new[1:] = is_space[:-1]
-        is_new[bounds[:-1][bounds[:-1] < len(kinds)]] = True
+        is_new = np.zeros(len(kinds) + 1, np.bool_)  # whether a word must start anew here
+        np.not_equal(kinds & SPACE, 0, out=is_new[1:])
+        is_new[bounds] = True
         is_own = (kinds & (ALONE | TAIL)) != 0
         if is_own.any():
-            is_new |= (kinds & ALONE) != 0
-            is_new[1:] |= is_own[:-1] & ((kinds[1:] & TAIL) == 0)
-        token = np.cumsum(is_new, dtype=np.int32)
-        inside = np.flatnonzero((kinds & WORD) != 0)
-        of_token = token[inside]
-        is_edge = of_token[1:] != of_token[:-1]
-        edge = np.ones(1, np.bool_)[: len(inside)]
-        first = inside[np.concatenate([edge, is_edge])]
-        last = inside[np.concatenate([is_edge, edge])]
-        return first, last
+            is_new[:-1] |= (kinds & ALONE) != 0
+            is_new[1:-1] |= is_own[:-1] & ((kinds[1:] & TAIL) == 0)
+        # Runs of letters, marks and numbers; a word may hold several (it's, 4-door).
+        is_word = (kinds & WORD) != 0
+        starts, ends = is_word.copy(), is_word.copy()
+        starts[1:] &= ~is_word[:-1] | is_new[1:-1]
+        ends[:-1] &= ~is_word[1:] | is_new[1:-1]
+        first, last = np.flatnonzero(starts), np.flatnonzero(ends)
+        token = np.cumsum(is_new, dtype=np.int32)[first]
+        is_edge = token[1:] != token[:-1]
+        is_word[_ranges(last[:-1][~is_edge] + 1, first[1:][~is_edge])] = True
+        edge = np.ones(1, np.bool_)[: len(first)]
+        ends_at = 1 + last[np.concatenate([is_edge, edge])]
+        return first[np.concatenate([edge, is_edge])], ends_at, is_word
 
     @cached_property
     def bounds(self) -> npt.NDArray[np.int64]:
@@ -121,19 +127,14 @@ class Words:
         import numpy as np
         import pyarrow as pa
 
-        first, last = self._places
-        length = last + 1 - first
+        first, end, is_kept = self._places
         # A word is the bytes of its code points here: Arrow finds the distinct ones exactly.
-        step = np.zeros(len(self.characters.points) + 1, np.int8)
-        step[first] = 1
-        step[last + 1] -= 1
-        kept = folded(self.characters)[np.cumsum(step[:-1], dtype=np.int8).view(np.bool_)]
-        offsets = np.zeros(len(first) + 1, np.int64)
-        np.cumsum(length * kept.itemsize, out=offsets[1:])
+        kept = folded(self.characters)[is_kept]
+        offsets = np.zeros(len(first) + 1, np.int32)
+        np.cumsum((end - first) * kept.itemsize, out=offsets[1:])
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(kept)]
-        spelt = pa.Array.from_buffers(pa.large_binary(), len(first), buffers).dictionary_encode()
-        vocabulary = [str(word, "utf-32-le") for word in spelt.dictionary.to_pylist()]
-        return spelt.indices.to_numpy(), vocabulary
+        spelt = pa.Array.from_buffers(pa.binary(), len(first), buffers).dictionary_encode()
+        return spelt.indices.to_numpy(), _decoded(spelt.dictionary)
 
     @property
     def codes(self) -> npt.NDArray[np.int32]:
@@ -149,15 +150,27 @@ class Words:
         """For each word whether it is one of these; shape (words,)."""
         import numpy as np
 
-        found = (word in words for word in self.vocabulary)
-        return np.fromiter(found, np.bool_, len(self.vocabulary))[self.codes]
+        found = np.array(list(map(words.__contains__, self.vocabulary)), np.bool_)
+        return found[self.codes]
 
     @cached_property
-    def are_repeated(self) -> npt.NDArray[np.bool_]:
-        """For each word whether it stood before in its text; shape (words,)."""
-        import numpy as np
+    def n_again(self) -> npt.NDArray[np.int64]:
+        """Of each text the words that stand again later in it."""
+        return repeats(self._values, self.bounds, 1).again
 
-        return repeats(self.codes.view(np.uint32), self.bounds)
+    def phrases(self, n: int) -> Repeats:
+        """How often phrases of `n` words stand again in each text."""
+        # All words of a phrase that stands again stand again.
+        return repeats(self._values, self.bounds, n, self.n_again >= n)
+
+    @property
+    def _values(self) -> npt.NDArray[np.uint32]:
+        return self.codes.view("uint32")
+
+    def of(self, text: int) -> list[str]:
+        """The words of text number `text`: what `words_of` says of it."""
+        start, end = self.bounds[text : text + 2]
+        return [self.vocabulary[code] for code in self.codes[start:end].tolist()]
 
     def count(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """How many words of each text a mask over words picks."""
@@ -179,39 +192,23 @@ def batch_words(texts: pa.StringArray) -> Words:
 
 _last: tuple[list[int | None], pa.StringArray, Words] | None = None
 
-_SPREAD = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1)
-"""Odd multipliers (the primes of xxHash32): one for each try at a free slot."""
-_SLOTS = 4
-"""Slots of the table for each value: a quarter full, few values meet another one."""
-
-
-def repeats(
-    values: npt.NDArray[np.uint32], bounds: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
-    """For each value whether it stood before in its row `values[bounds[i]:bounds[i + 1]]`.
-
-    Each row has its own stretch of one hash table, which stays in the fastest cache. All values
-    are written at once, the first of a row last, so that it stands; who finds its own value there
-    has its answer, who finds another one tries again with another multiplier: each round answers at
-    least one value of each slot. Sorting says the same at several times the cost.
-    """
+def _ranges(
+    start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """start[0], start[0] + 1 … end[0] - 1, start[1] …"""
     import numpy as np
 
-    sizes = bounds[1:] - bounds[:-1]
-    room = np.repeat((sizes * _SLOTS).astype(np.uint64), sizes)
-    base = np.repeat(bounds[:-1] * _SLOTS, sizes)
-    table = np.empty(len(values) * _SLOTS, np.int32)
-    found = np.zeros(len(values), np.bool_)
-    left = np.arange(len(values), dtype=np.int32)
-    value = values
-    for spread in cycle(_SPREAD):
-        if not len(left):
-            break
-        slot = ((value * np.uint32(spread) * room) >> np.uint64(32)).view(np.int64) + base
-        table[slot[::-1]] = left[::-1]
-        holder = table[slot]
-        is_same = values[holder] == value
-        found[left] = is_same & (holder != left)
-        is_left = ~is_same
-        left, value, room, base = left[is_left], value[is_left], room[is_left], base[is_left]
-    return found
+    sizes = end - start
+    before = np.cumsum(sizes) - sizes
+    return np.arange(int(sizes.sum())) + np.repeat(start - before, sizes)
+
+
+def _decoded(words: pa.BinaryArray) -> list[str]:
+    """Words of UTF-32 as strings."""
+    import numpy as np
+    import pyarrow as pa
+
+    offsets = np.frombuffer(words.buffers()[1], np.int32)[: len(words) + 1] // 4
+    data = words.buffers()[2] or pa.py_buffer(b"")
+    text = str(memoryview(data)[: offsets[-1] * 4], "utf-32-le")
+    return [text[start:end] for start, end in pairwise(offsets.tolist())]
