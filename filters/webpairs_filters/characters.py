@@ -32,6 +32,8 @@ TAIL = 64
 """A mark of such a script: it belongs to the character before it."""
 _UNKNOWN = 128
 
+_KEPT_BYTES = 31 << 20
+
 _UNSPACED = (
     # Line breaking classes ID and CJ (Han, kana, bopomofo), UAX 14.
     (0x2E80, 0x2FDF),
@@ -117,7 +119,7 @@ def characters_of(texts: pa.StringArray) -> Characters:
 
     bounds = np.zeros(len(texts) + 1, np.int64)
     np.cumsum(pc.utf8_length(texts).to_numpy(), out=bounds[1:])
-    data = b""
+    data = memoryview(b"")
     if bounds[-1]:
         first, last = (
             np.frombuffer(texts.buffers()[1], np.int32)[texts.offset + place]
@@ -155,6 +157,10 @@ def _tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
     all of Unicode takes half a second, and texts use little of it."""
     import numpy as np
 
+    # glibc hands memory of this size back to the system at each release, until it has released one
+    # block of up to 32 MiB; then it keeps what is smaller (mallopt(3), M_MMAP_THRESHOLD). Without
+    # this a fifth of the time goes into page faults. The block itself is never touched.
+    np.empty(_KEPT_BYTES, np.uint8)
     return np.full(0x110000, _UNKNOWN, np.uint8), np.arange(0x110000, dtype=np.uint32)
 
 

@@ -5,8 +5,7 @@ section 2.34): determiners and pronouns, prepositions, conjunctions, auxiliaries
 that work like them. Contractions are one word, as `words` takes them.
 """
 
-STOP_WORDS = frozenset(
-    """
+_LISTED = """
 a an the this that these those my your his her its our their whose which what some any no every each
 either neither both all half such enough much many more most few fewer little less least several
 other another same own one ones
@@ -27,5 +26,5 @@ i'm you're he's she's it's we're they're i've you've we've they've i'll you'll h
 they'll i'd you'd he'd she'd we'd they'd isn't aren't wasn't weren't don't doesn't didn't haven't
 hasn't hadn't can't cannot couldn't mustn't shouldn't won't wouldn't that's there's what's who's
 let's
-""".split()
-)
+"""
+STOP_WORDS = frozenset(_LISTED.split())

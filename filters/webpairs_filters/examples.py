@@ -52,7 +52,7 @@ def with_examples(
     data = np.frombuffer(keys.buffers()[1], np.dtype((">u8", (KEY_BYTES // 8,))))
     heads = data[keys.offset :][rows, 0]
     if len(known) == EXAMPLES:
-        is_small = heads <= int(known[-1].key[: KEY_BYTES], 16)
+        is_small = heads <= int(known[-1].key[:KEY_BYTES], 16)
         rows, heads = rows[is_small], heads[is_small]
     if len(rows) > EXAMPLES:
         rows = rows[heads <= _smallest(heads)]
@@ -67,7 +67,7 @@ def with_examples(
     return _first([*known, *shown])
 
 
-def _smallest(heads: npt.NDArray[np.uint64]) -> np.uint64:
+def _smallest(heads: npt.NDArray[np.uint64]) -> int:
     """The last of the twenty smallest distinct ones: rows of one key are one pair found again."""
     import numpy as np
 
@@ -76,7 +76,7 @@ def _smallest(heads: npt.NDArray[np.uint64]) -> np.uint64:
         distinct = np.unique(some)[:EXAMPLES]
         if len(distinct) == EXAMPLES:
             break
-    return distinct[-1]
+    return int(distinct[-1])
 
 
 def merge_examples(parts: Iterable[Examples]) -> Examples:

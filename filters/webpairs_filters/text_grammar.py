@@ -6,8 +6,9 @@ is downloaded, and it tags some ten thousand texts a CPU second. Penn Treebank t
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+import warnings
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -74,11 +75,22 @@ class PartsOfSpeech(PairFilter, frozen=True, kw_only=True, tag="parts_of_speech"
 @lru_cache(_CACHED_TEXTS)
 def _tags(text: str) -> tuple[str, ...]:
     """The tags of what is a word in a text (`words`)."""
+    head = " ".join(text.split(None, _MAX_WORDS)[:_MAX_WORDS])
+    return tuple(tag for token, tag in _tagger().tag(head) if words_of(token))
+
+
+@cache
+def _tagger() -> Any:
+    """The tagger, its lexicon read."""
     try:
         from textblob.en.taggers import PatternTagger
     except ImportError:
         raise RecipeError(
             "the filter parts_of_speech needs TextBlob: pip install 'webpairs[pos]'"
         ) from None
-    head = " ".join(text.split(None, _MAX_WORDS)[:_MAX_WORDS])
-    return tuple(tag for token, tag in PatternTagger().tag(head) if words_of(token))
+    tagger = PatternTagger()
+    with warnings.catch_warnings():
+        # It leaves the closing of its files to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        tagger.tag("a word")
+    return tagger

@@ -81,8 +81,8 @@ class RepeatedChars(PairFilter, frozen=True, kw_only=True, tag="repeated_chars")
         most = np.where(has_few, all_of_them, all_of_them - 2 * (found.distinct - k))
         line = self.max_ratio * found.n_runs
         fails = least > line
-        for row in np.flatnonzero((most > line) & ~fails):
-            fails[row] = found.most_frequent(row, k[row]) > line[row]
+        for row in np.flatnonzero((most > line) & ~fails).tolist():
+            fails[row] = found.most_frequent(row, int(k[row])) > line[row]
         return first_reason({"text_repeats_chars": fails})
 
 

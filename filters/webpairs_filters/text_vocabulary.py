@@ -45,9 +45,7 @@ class StopWords(PairFilter, frozen=True, kw_only=True, tag="stop_words"):
 
     def reject_batch(self, batch: pa.RecordBatch) -> pa.Array:
         """See `PairFilter.reject_batch`."""
-        return first_reason(
-            {"text_few_stop_words": _have_few(batch, self._list(), self.min_share)}
-        )
+        return first_reason({"text_few_stop_words": _have_few(batch, self._list(), self.min_share)})
 
 
 class CommonWords(PairFilter, frozen=True, kw_only=True, tag="common_words"):
@@ -102,7 +100,8 @@ class BlockedWords(PairFilter, frozen=True, kw_only=True, tag="blocked_words"):
         words = batch_words(batch["text"])
         # Only a text that has the first word of an entry can have the entry.
         fails = words.count(words.are_in(blocked.singles | blocked.longer.keys())) > 0
-        fails[fails] = [self._fails(words.of(text), blocked) for text in np.flatnonzero(fails)]
+        some = np.flatnonzero(fails).tolist()
+        fails[some] = [self._fails(words.of(text), blocked) for text in some]
         return first_reason({"text_blocked_words": fails})
 
 

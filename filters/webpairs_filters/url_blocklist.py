@@ -83,9 +83,7 @@ class UrlBlocklist(PairFilter, frozen=True, kw_only=True, tag="url_blocklist"):
             rules["url_on_blocklist"] = any_of(images, url_list(self.urls).__contains__)
         if self.domains:
             hosts = images + ["page_url"] * self.pages
-            rules["domain_on_blocklist"] = any_of(
-                hosts, lambda url: _lies_under(url, self.domains)
-            )
+            rules["domain_on_blocklist"] = any_of(hosts, lambda url: _lies_under(url, self.domains))
         if self.hashes:
             rules["url_hash_on_blocklist"] = any_of(
                 images, lambda url: _is_hashed(url, self.hashes)
@@ -107,6 +105,4 @@ def _lies_under(url: str, path: str) -> bool:
 
 def _is_hashed(url: str, path: str) -> bool:
     data = url.encode("utf-8", "surrogatepass")
-    return any(
-        _HASHES[size](data).digest() in digests for size, digests in hash_list(path).items()
-    )
+    return any(_HASHES[size](data).digest() in digests for size, digests in hash_list(path).items())

@@ -69,7 +69,7 @@ def word_list(path: str) -> Phrases:
 
 @cache
 def single_words(path: str) -> frozenset[str]:
-    """A file of words, none of them a phrase: in Chinese, one character a line. Raises ListError."""
+    """A file of words, no phrases: in Chinese, one character a line. Raises ListError."""
     found: set[str] = set()
     for number, line in _lines(path):
         words = words_of(line)

@@ -192,15 +192,15 @@ def batch_words(texts: pa.StringArray) -> Words:
 
 _last: tuple[list[int | None], pa.StringArray, Words] | None = None
 
-def _ranges(
-    start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+
+def _ranges(start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """start[0], start[0] + 1 … end[0] - 1, start[1] …"""
     import numpy as np
 
     sizes = end - start
     before = np.cumsum(sizes) - sizes
-    return np.arange(int(sizes.sum())) + np.repeat(start - before, sizes)
+    places: npt.NDArray[np.int64] = np.arange(sizes.sum()) + np.repeat(start - before, sizes)
+    return places
 
 
 def _decoded(words: pa.BinaryArray) -> list[str]:
