@@ -20,7 +20,7 @@ LONG = "the quick brown fox jumps over the lazy dog while "
         (RepeatedChars(), "a" * 11, True),
         (RepeatedChars(), "red apple and red apple", False),  # red apple has nine letters
         (RepeatedChars(), "red apples and red apples", True),
-        (RepeatedChars(), "ten letters, and then another thing by far: ten letters", True),
+        (RepeatedChars(), "ten letters, and then another thing by far: ten letters", False),
         (RepeatedChars(max_ratio=0.5), "red apples and red apples", False),
         (RepeatedPhrases(), "one two three four five six", False),
         (RepeatedPhrases(), "one two three four five one two three four five", True),

@@ -19,10 +19,10 @@ NO_DRAWINGS = UrlParts(deny_endings=("svg", "gif"), schemes=("https",))
         (PICTURES, "http://a.test/b.tar.png", None),
         (PICTURES, "http://123456789.ab:8080/b.jpg", None),  # 12, the port not counted
         (PICTURES, "http://123456789.abc/b.jpg", "url_long_host"),
-        (PICTURES, "http://[2001:db8::]/b.jpg", "url_long_host"),
+        (PICTURES, "http://[2001:db8::1]/b.jpg", "url_long_host"),
         (PICTURES, "ftp://a.test/b.jpg", "url_scheme"),
         (PICTURES, "", "url_scheme"),
-        (PICTURES, "http://a.test/b.jpg\n", None),
+        (PICTURES, "http://a.test/b.jpg\n", "url_scheme"),
         (NO_DRAWINGS, "https://a.test/b.svg", "url_ending"),
         (NO_DRAWINGS, "https://a.test/svg", None),
         (NO_DRAWINGS, "http://a.test/b.png", "url_scheme"),
