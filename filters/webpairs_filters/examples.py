@@ -51,11 +51,14 @@ def with_examples(
     keys = batch["key"]
     data = np.frombuffer(keys.buffers()[1], np.dtype((">u8", (KEY_BYTES // 8,))))
     heads = data[keys.offset :][rows, 0]
+    known_heads = [int(each.key[:KEY_BYTES], 16) for each in known]
     if len(known) == EXAMPLES:
-        is_small = heads <= int(known[-1].key[:KEY_BYTES], 16)
+        is_small = heads < known_heads[-1]
         rows, heads = rows[is_small], heads[is_small]
-    if len(rows) > EXAMPLES:
-        rows = rows[heads <= _smallest(heads)]
+    # Rows of one key are one pair found again. Half a key tells it from others: it has 64 bits.
+    distinct, at = np.unique(heads, return_index=True)
+    is_new = ~np.isin(distinct[:EXAMPLES], np.array(known_heads, np.uint64))
+    rows = rows[at[:EXAMPLES][is_new]]
     if not len(rows):
         return known
     few = pa.array(rows)
@@ -65,18 +68,6 @@ def with_examples(
         for key, url, text in zip(*columns, strict=True)
     )
     return _first([*known, *shown])
-
-
-def _smallest(heads: npt.NDArray[np.uint64]) -> int:
-    """The last of the twenty smallest distinct ones: rows of one key are one pair found again."""
-    import numpy as np
-
-    few = min(4 * EXAMPLES, len(heads))
-    for some in (np.partition(heads, few - 1)[:few], heads):
-        distinct = np.unique(some)[:EXAMPLES]
-        if len(distinct) == EXAMPLES:
-            break
-    return int(distinct[-1])
 
 
 def merge_examples(parts: Iterable[Examples]) -> Examples:
