@@ -118,6 +118,8 @@ def _named_files(spec: StageSpec, run: Run) -> dict[str, str]:
         "balance": recipe.balance.entries,
     }
     paths = [Path(named[section]) for section in spec.sections if named.get(section)]
+    if "filters.pairs" in spec.sections:
+        paths += [Path(path) for each in recipe.pair_filters for path in each.files()]
     return {str(path): file_sha256(path) for path in paths if path.is_file()}
 
 

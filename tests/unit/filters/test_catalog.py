@@ -37,6 +37,8 @@ def test_the_readme_lists_each_filter_with_its_fields_and_reasons() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_recipe_can_name_each_filter(kind: type[PairFilter | SampleFilter]) -> None:
-    raw = {"use": kind.__struct_config__.tag}
+    lists = dict.fromkeys(getattr(kind, "file_fields", ()), "list.txt")
+    raw = {"use": kind.__struct_config__.tag, **lists}
     [made] = msgspec.convert([raw], tuple[Filter, ...])
-    assert made == kind()
+    assert made == kind(**lists)
+    assert made.files() == list(lists.values())
