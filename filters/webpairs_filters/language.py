@@ -30,7 +30,8 @@ class Language(PairFilter, frozen=True, kw_only=True, tag="language"):
     keep: tuple[Code, ...] = ()
     """ISO 639 codes, e.g. en, ko, zh."""
     min_score: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    detector: DetectorName = "langdetect"
+    detector: DetectorName = "auto"
+    """auto, fast, langdetect or lingua: docs/adr/0012-language.md compares them."""
 
     def reject(self, pair: Pair) -> str | None:
         """See the class."""

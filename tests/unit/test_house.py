@@ -29,6 +29,7 @@ def test_layers() -> None:
 @pytest.mark.parametrize("command", [["--help"], ["run", "--help"]])
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     heavy = ["torch", "scrapy", "pyarrow", "webdataset", "numpy", "PIL", "duckdb", "langdetect"]
+    heavy += ["fasttext", "lingua"]
     code = (
         "import sys\n"
         "from webpairs_pipeline.cli import main\n"
