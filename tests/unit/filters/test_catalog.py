@@ -41,4 +41,5 @@ def test_a_recipe_can_name_each_filter(kind: type[PairFilter | SampleFilter]) ->
     raw = {"use": kind.__struct_config__.tag, **lists}
     [made] = msgspec.convert([raw], tuple[Filter, ...])
     assert made == kind(**lists)
-    assert made.files() == list(lists.values())
+    if isinstance(made, PairFilter):
+        assert made.files() == list(lists.values())
