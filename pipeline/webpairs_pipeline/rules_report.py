@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from webpairs_core.ledger import Ledger
-from webpairs_filters.catalog import Filter
+from webpairs_filters.catalog import OfPairs
 from webpairs_filters.examples import Examples, merge_examples
 
 EXAMPLES_FOLDER = "run/examples/"
@@ -63,7 +63,7 @@ def _fold(reason: str, found: Examples) -> str:
 
 
 def _costly() -> set[str]:
-    kinds: Any = Filter.__args__
+    kinds: Any = OfPairs.__args__
     return {reason for kind in kinds if kind.is_costly for reason in kind.reasons}
 
 

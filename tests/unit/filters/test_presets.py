@@ -32,7 +32,7 @@ def test_a_recipe_may_name_it(name: str) -> None:
         assert rule.filter or rule.set, rule.rule
         for place, value in rule.set.items():
             section, key = place.split(".")
-            assert built[section][key] == value, place
+            assert msgspec.json.encode(built[section][key]) == msgspec.json.encode(value), place
     assert recipe.applied_preset == f"{name} {preset.version}"
 
 
