@@ -83,5 +83,7 @@ class Outcome(StrEnum):
     CORRUPT = "corrupt"
     DECODER_CRASHED = "decoder_crashed"
     """The decoding process died or outlived its time on this image."""
+    BLOCKED = "blocked"
+    """A list of the user's names it (`blocklist.files`); nothing else of it is kept."""
     SIDE_TOO_SHORT = "side_too_short"
     ASPECT_TOO_LONG = "aspect_too_long"

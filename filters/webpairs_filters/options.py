@@ -1,4 +1,4 @@
-"""The recipe sections `[dedup]` and `[balance]`."""
+"""The recipe sections `[blocklist]`, `[dedup]` and `[balance]`."""
 
 from typing import Annotated, Literal
 
@@ -28,6 +28,18 @@ class DedupSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     that are one the largest stays, then the one with the most words, then the smallest key."""
     keep_texts: bool = False
     """The texts of images that repeat another one stay as its `other_captions`."""
+
+
+class BlocklistSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Images that nobody may have, by hashes: see `image_blocklist`."""
+
+    files: tuple[str, ...] = ()
+    """Lists of hashes. A listed image has the outcome `blocked`, and nothing else of it is kept.
+    Lists that grow after a fetch are asked again when the shards are planned."""
+    phash_distance: Annotated[int, Meta(ge=0, le=16)] = 4
+    """Bits of 64."""
+    pdq_distance: Annotated[int, Meta(ge=0, le=63)] = 31
+    """Bits of 256; 31 is PDQ's own recommendation."""
 
 
 BalanceRule = Literal["clip", "metaclip"]

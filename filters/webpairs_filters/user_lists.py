@@ -56,10 +56,10 @@ def word_list(path: str) -> Phrases:
     """A file of words and phrases. Raises ListError."""
     singles: set[str] = set()
     longer: dict[str, list[tuple[str, ...]]] = {}
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         words = words_of(line)
         if not words:
-            raise _wrong(path, number, "holds no word: give one word or phrase a line")
+            raise wrong_line(path, number, "holds no word: give one word or phrase a line")
         if len(words) == 1:
             singles.add(words[0])
         else:
@@ -71,10 +71,10 @@ def word_list(path: str) -> Phrases:
 def single_words(path: str) -> frozenset[str]:
     """A file of words, no phrases: in Chinese, one character a line. Raises ListError."""
     found: set[str] = set()
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         words = words_of(line)
         if len(words) != 1:
-            raise _wrong(path, number, "is not one word: give one word a line")
+            raise wrong_line(path, number, "is not one word: give one word a line")
         found.add(words[0])
     return frozenset(found)
 
@@ -87,10 +87,10 @@ def frequent_words(path: str, min_count: int) -> frozenset[str]:
     several spellings add up. Raises ListError.
     """
     counts: dict[str, int] = {}
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         entry, tab, times = line.partition("\t")
         if not tab or not re.fullmatch("[0-9]{1,18}", times.strip()):
-            raise _wrong(path, number, "is not a word, a tab and a whole number")
+            raise wrong_line(path, number, "is not a word, a tab and a whole number")
         words = words_of(entry)
         if len(words) == 1:
             counts[words[0]] = counts.get(words[0], 0) + int(times)
@@ -104,13 +104,13 @@ def url_list(path: str) -> frozenset[str]:
     import ada_url
 
     found: set[str] = set()
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         try:
             href = ada_url.normalize_url(line)
         except (ValueError, UnicodeError):
             href = ""
         if not href.startswith(("http://", "https://")):
-            raise _wrong(path, number, "is no http or https URL: give one whole URL a line")
+            raise wrong_line(path, number, "is no http or https URL: give one whole URL a line")
         found.add(href.partition("#")[0])
     return frozenset(found)
 
@@ -121,14 +121,14 @@ def domain_list(path: str) -> frozenset[str]:
     import ada_url
 
     found: set[str] = set()
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         name = line.lower().removeprefix("*").removeprefix(".").removesuffix(".")
         try:
             host = ada_url.URL(f"http://{name}/").hostname if _HOST.fullmatch(name) else ""
         except (ValueError, UnicodeError):
             host = ""
         if not host:
-            raise _wrong(path, number, "is no domain: give one a line, without scheme or path")
+            raise wrong_line(path, number, "is no domain: give one a line, without scheme or path")
         found.add(host)
     return frozenset(found)
 
@@ -140,24 +140,25 @@ def hash_list(path: str) -> dict[int, set[bytes]]:
     The digests by their size in bytes; about 100 bytes of memory each. Raises ListError.
     """
     found: dict[int, set[bytes]] = {}
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         digits = line.lower()
         if not _HASH.fullmatch(digits):
-            raise _wrong(
+            raise wrong_line(
                 path, number, "is no MD5, SHA-1 or SHA-256: give 32, 40 or 64 hex digits a line"
             )
         found.setdefault(len(digits) // 2, set()).add(bytes.fromhex(digits))
     return found
 
 
-def _lines(path: str) -> Iterator[tuple[int, str]]:
+def lines_of(path: str) -> Iterator[tuple[int, str]]:
+    """The entries of a list with their line numbers. Raises ListError."""
     try:
         with Path(path).open("rb") as stream:
             for number, raw in enumerate(stream, 1):
                 try:
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
                 except UnicodeDecodeError:
-                    raise _wrong(path, number, "is not UTF-8: save the file as UTF-8") from None
+                    raise wrong_line(path, number, "is not UTF-8: save the file as UTF-8") from None
                 if line and not line.startswith("#"):
                     yield number, line
     except FileNotFoundError:
@@ -167,8 +168,9 @@ def _lines(path: str) -> Iterator[tuple[int, str]]:
 
 
 def _missing(path: str) -> str:
-    return f"there is no list {path}: correct its name in the [[filters]] of the recipe"
+    return f"there is no list {path}: correct its name in the recipe"
 
 
-def _wrong(path: str, number: int, fault: str) -> ListError:
+def wrong_line(path: str, number: int, fault: str) -> ListError:
+    """The error of an entry; `fault` goes on "the list PATH, line N, …"."""
     return ListError(f"the list {path}, line {number}, {fault}")

@@ -15,7 +15,7 @@ from webpairs_core.keys import digest
 from webpairs_crawler.options import CrawlSection, FetchSection
 from webpairs_filters.base import PairFilter, SampleFilter
 from webpairs_filters.catalog import Filter, OfPairs, OfSamples
-from webpairs_filters.options import BalanceSection, DedupSection
+from webpairs_filters.options import BalanceSection, BlocklistSection, DedupSection
 from webpairs_filters.preset import load_preset, merge_into
 from webpairs_shards.options import ImageSection, ShardsSection
 from webpairs_trainer.options import EvalSection, TrainSection
@@ -55,6 +55,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     serve: ServeSection = ServeSection()
     crawl: CrawlSection = CrawlSection()
     filters: tuple[Filter, ...] = ()
+    blocklist: BlocklistSection = BlocklistSection()
     dedup: DedupSection = DedupSection()
     balance: BalanceSection = BalanceSection()
     fetch: FetchSection = FetchSection()

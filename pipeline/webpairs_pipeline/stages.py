@@ -64,7 +64,7 @@ STAGES = (
         "shard",
         "plan.stage",
         ("fetch",),
-        ("seed", "filters.samples", "dedup", "balance", "shards"),
+        ("seed", "blocklist", "filters.samples", "dedup", "balance", "shards"),
         "plan",
     ),
     StageSpec(
@@ -118,6 +118,8 @@ def _named_files(spec: StageSpec, run: Run) -> dict[str, str]:
         "balance": recipe.balance.entries,
     }
     paths = [Path(named[section]) for section in spec.sections if named.get(section)]
+    if "blocklist" in spec.sections:
+        paths += map(Path, recipe.blocklist.files)
     if "filters.pairs" in spec.sections:
         paths += [Path(path) for each in recipe.pair_filters for path in each.files()]
     return {str(path): file_sha256(path) for path in paths if path.is_file()}

@@ -15,6 +15,7 @@ from webpairs_core.records import Outcome
 from webpairs_crawler.images.answers import Fetched
 from webpairs_crawler.images.fetcher import Fetcher
 from webpairs_crawler.optout.signals import forbids
+from webpairs_filters.image_blocklist import ImageBlocklist
 from webpairs_pipeline.fetch.commit import commit_part
 from webpairs_pipeline.fetch.journal import Journal, Row
 from webpairs_pipeline.fetch.known import Known, KnownImage
@@ -30,6 +31,10 @@ MAX_OPEN_PARTS = 1_024
 """Each has its journal open."""
 SYNC_ROWS, SYNC_S = 200, 5.0
 """What a power cut may cost at most; a killed process loses what was in flight only."""
+
+
+_NOTHING, _BLOCKED = Fetched(outcome=Outcome.BLOCKED), Processed(outcome=Outcome.BLOCKED)
+"""All that is kept of an image that the blocklist names."""
 
 
 class _Part:
@@ -50,7 +55,7 @@ class Tools(NamedTuple):
 
 
 class OpenParts:
-    """`await OpenParts(...).fetch(sources)`."""
+    """`await OpenParts(...).fetch(sources)`. Raises ListError for a wrong blocklist."""
 
     def __init__(self, run: Run, stage: Stage, tools: Tools) -> None:
         self._run = run
@@ -58,6 +63,7 @@ class OpenParts:
         self._fetcher = tools.fetcher
         self._pool = tools.pool
         self._known = tools.known
+        self._blocklist = ImageBlocklist(run.recipe.blocklist)
         self._progress = tools.progress
         self._open_ones: set[_Part] = set()
         self._is_done = asyncio.Event()
@@ -125,15 +131,23 @@ class OpenParts:
             processed = Processed(outcome=fetched.outcome)
         elif fetched.is_unchanged:
             assert known is not None  # or nothing would have been asked with a condition
-            processed = known.processed(self._known.picture(known))
+            picture = self._known.picture(known)
+            # A list that came after that fetch had the picture erased there.
+            is_erased = not any(picture[:8])
+            processed = _BLOCKED if is_erased else known.processed(picture)
             n_bytes, sha256 = known.n_bytes, known.sha256
             fetched = replace(
                 fetched,
                 etag=fetched.etag or known.etag,
                 last_modified=fetched.last_modified or known.last_modified,
             )
+        elif self._blocklist.names(data):
+            processed = _BLOCKED
         else:
             processed = await self._pool.run(data)
+        if await self._is_blocked(processed, sha256):
+            processed, fetched = _BLOCKED, _NOTHING
+            n_bytes, sha256 = 0, ""
         if processed.rights.signals:
             signals = {*fetched.optout, *processed.rights.signals}
             fetched = replace(fetched, optout=tuple(sorted(signals)))
@@ -151,6 +165,18 @@ class OpenParts:
             self._note_unsynced(part.journal)
             self._progress.add(processed.outcome, len(data) if place == places[0] else 0)
         await self._commit_if_done(part)
+
+    async def _is_blocked(self, processed: Processed, sha256: str) -> bool:
+        """Whether the blocklist names an image, by its bytes or by what it shows."""
+        if processed.outcome is Outcome.BLOCKED or not len(self._blocklist):
+            return processed.outcome is Outcome.BLOCKED
+        if processed.outcome is not Outcome.OK:
+            return False
+        if self._blocklist.names_sha256(sha256) or self._blocklist.resembles(processed.phash):
+            return True
+        return self._blocklist.has_pdq and await asyncio.to_thread(
+            self._blocklist.shows, processed.data
+        )
 
     async def _commit_if_done(self, part: _Part) -> None:
         if len(part.journal.done) < part.source.n_rows:

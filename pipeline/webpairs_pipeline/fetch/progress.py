@@ -33,6 +33,7 @@ _CAUSES = {
     Outcome.OPTED_OUT: "their owners do not permit the use",
     Outcome.NOT_IMAGE: "do the URLs lead to pages?",
     Outcome.BAD_URL: "is the URL column the right one?",
+    Outcome.BLOCKED: "blocklist.files name them: are its distances too large?",
     Outcome.SIDE_TOO_SHORT: "image.min_side_px may be high for this list",
     Outcome.ASPECT_TOO_LONG: "image.max_aspect may be low for this list",
     Outcome.TOO_LARGE: "fetch.max_bytes may be low for this list",

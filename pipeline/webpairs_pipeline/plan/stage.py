@@ -16,7 +16,7 @@ from webpairs_core.errors import NothingLeft
 from webpairs_core.funnel import Funnel
 from webpairs_core.ledger import Stage
 from webpairs_core.schema import REJECTS, write_part
-from webpairs_pipeline.plan import balance, duplicates, rules
+from webpairs_pipeline.plan import balance, blocklist, duplicates, rules
 from webpairs_pipeline.plan.database import NO_IMAGE, PLANNED, Work, batches, samples
 from webpairs_pipeline.run import Made, Run
 from webpairs_shards.plan import shard_bounds, write_plan
@@ -24,7 +24,12 @@ from webpairs_shards.plan import shard_bounds, write_plan
 PLAN_PATH = "plan/plan.parquet"
 _REJECTS_PATH = "rejects/plan/part-00000.parquet"
 _UNIT = "plan"
-STEPS: tuple[Callable[[Work], dict[str, Any]], ...] = (rules.run, duplicates.run, balance.run)
+STEPS: tuple[Callable[[Work], dict[str, Any]], ...] = (
+    blocklist.run,
+    rules.run,
+    duplicates.run,
+    balance.run,
+)
 """In their order: what one drops, the next ones never see. Each returns facts for the report."""
 
 
