@@ -98,7 +98,7 @@ def main() -> None:
     """Make pairs, filter them in each way, deduplicate, print a JSON line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=200_000)
-    parser.add_argument("--language-pairs", type=int, default=2_000)
+    parser.add_argument("--language-pairs", type=int, default=20_000)
     parser.add_argument("--hashes", type=int, default=1_000_000)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -1,8 +1,8 @@
 """What an author would write under a scene, in five languages.
 
 Each sentence carries enough of its language's little words that a language detector has no doubt:
-the truth about the language filter must not hang on a detector's mood. A test holds langdetect to
-it.
+the truth about the language filter must not hang on a detector's mood. A test holds two
+detectors to it.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,3 @@
-import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -66,22 +62,3 @@ def test_the_real_sites_keep_nearly_all_their_alts(data_dir: Path) -> None:
     assert reasons["text_file_name"] == 5, reasons
     assert reasons["url_placeholder"] == reasons["tracking_pixel"] == 0, reasons
     assert len(kept) > 0.9 * len(pairs)
-
-
-def test_languages_are_the_same_in_another_process() -> None:
-    texts = ["red apple", "solar panel", "Grove LED", "alte Stadt", "café", "東京 tower"]
-    program = (
-        "import json, sys; from webpairs_filters.detect import load_detector; "
-        "print(json.dumps(load_detector('langdetect').detect(json.loads(sys.argv[1]))))"
-    )
-    answers = set()
-    for hash_seed, order in (("1", texts), ("2", texts[::-1])):
-        done = subprocess.run(
-            [sys.executable, "-c", program, json.dumps(order)],
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            check=True,
-            text=True,
-        )
-        answers.add(json.dumps(sorted(zip(order, json.loads(done.stdout), strict=True))))
-    assert len(answers) == 1

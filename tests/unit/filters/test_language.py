@@ -1,7 +1,7 @@
 import pytest
 
 from pairs_fixture import batch_of, make_pair
-from webpairs_filters.detect import Detection, load_detector
+from webpairs_filters.detect import Detection, DetectorName, load_detector
 from webpairs_filters.language import Language
 
 TEXTS = {
@@ -14,19 +14,6 @@ TEXTS = {
     "12345 67890": "und",
     "": "und",
 }
-
-
-def test_every_text_gets_its_language() -> None:
-    found = load_detector("langdetect").detect(list(TEXTS))
-    assert [detection.lang for detection in found] == list(TEXTS.values())
-    assert all((d.score == 0) == (d.lang == "und") and 0 <= d.score <= 1 for d in found)
-
-
-def test_an_answer_does_not_depend_on_the_texts_before() -> None:
-    detector = load_detector("langdetect")
-    short = ["red apple", "solar panel", "Grove LED", "Terminal App"]
-    alone = [type(detector)().detect([text])[0] for text in short]
-    assert type(detector)().detect([*reversed(short)]) == alone[::-1]
 
 
 @pytest.mark.parametrize(
@@ -48,17 +35,26 @@ def test_what_is_not_in_keep_goes(language: Language, kept: list[str]) -> None:
     assert language.reject_batch(batch).to_pylist() == reasons
     assert [language.reject(pair) for pair in pairs] == reasons
     assert batch["lang"].to_pylist() == list(TEXTS.values())
-    assert set(batch["lang_detector"].to_pylist()) == {"langdetect"}
+    assert set(batch["lang_detector"].to_pylist()) == {"auto"}
 
 
 def test_a_score_below_the_line_is_not_enough() -> None:
     text = "red apple"
-    [found] = load_detector("langdetect").detect([text])
+    [found] = load_detector("auto").detect([text])
     for min_score, is_kept in ((found.score, True), (min(found.score + 0.01, 1.0), False)):
         language = Language(keep=(found.lang,), min_score=min_score)
         batch = language.annotate(batch_of([make_pair(text)]))
         assert (language.reject(make_pair(text)) is None) == is_kept, found
         assert (language.reject_batch(batch)[0].as_py() is None) == is_kept
+
+
+@pytest.mark.parametrize("detector", ["auto", "fast", "langdetect"])
+def test_the_detector_of_the_recipe_is_asked_and_recorded(detector: DetectorName) -> None:
+    language = Language(detector=detector)
+    batch = language.annotate(batch_of([make_pair("red apple")]))
+    [found] = load_detector(detector).detect(["red apple"])
+    assert batch["lang_detector"].to_pylist() == [detector]
+    assert batch["lang_score"].to_pylist() == pytest.approx([found.score])
 
 
 def test_each_different_text_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
