@@ -19,7 +19,7 @@ MAX_KEY_BITS = 32
 _MAX_GROUPS = 4
 _MAX_CHOSEN = 6
 _GROUP_NS, _COMPARE_NS = 40, 3
-"""To put a row into a table, to compare two hashes; fitted to the sweep of docs/adr/0013. They choose
+"""To put a row into a table, to compare two hashes; fitted to the sweep in ADR 13. They choose
 among tables that all find the same pairs."""
 
 
