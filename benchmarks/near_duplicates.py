@@ -27,8 +27,12 @@ from webpairs_filters.near_pairs import pairs_within
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 MAX_DISTANCE = 10
-CASES = (("even", 10_000_000, 4), ("even", 1_000_000, 8), ("copies", 1_000_000, 4)) + tuple(
-    ("blank", 1_000_000, distance) for distance in (4, 8)
+CASES = (
+    ("even", 10_000_000, 4),
+    ("even", 1_000_000, 8),
+    ("copies", 1_000_000, 4),
+    ("blank", 1_000_000, 4),
+    ("blank", 1_000_000, 8),
 )
 METHODS = ("plain bands, all pairs", "webpairs, all pairs", "webpairs, who is kept")
 CHUNK_PAIRS = 1 << 20

@@ -9,8 +9,8 @@ of the text, then all other columns, the time of the fetch last. So what is kept
 the set of rows, never of the parts they came in. `rid` (part and row) only names a row inside one
 query; the order of two rows that agree in every column is the one thing that it may decide.
 
-Fetch order is: hosts by a hash of their name, then keys. So one worker meets all images of a host
-together.
+Fetch order is: hosts by a hash of their name, then URLs by a hash, then keys. So one worker meets
+all images of a host together, and all texts of an image, which is downloaded once for them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ _OWN_KEYS = """
         CASE WHEN ordinal IS NULL THEN key
         ELSE unhex(sha256(key || unhex(printf('%016x', ordinal)))[:32]) END AS key)
     FROM (SELECT *, key AS pair FROM left_rows LEFT JOIN repeats USING (rid))
-    ORDER BY md5_number_lower(host), host, pair, ordinal NULLS FIRST
+    ORDER BY md5_number_lower(host), host, md5_number_lower(url), pair, ordinal NULLS FIRST
 """
 
 
@@ -104,7 +104,10 @@ def kept(db: duckdb.DuckDBPyConnection, rules: DedupSection) -> Iterator[pa.Reco
     if rules.by == "none":
         query = _OWN_KEYS
     else:
-        query = "SELECT * EXCLUDE (rid) FROM left_rows ORDER BY md5_number_lower(host), host, key"
+        query = (
+            "SELECT * EXCLUDE (rid) FROM left_rows "
+            "ORDER BY md5_number_lower(host), host, md5_number_lower(url), key"
+        )
     yield from _batches(db, query)
 
 

@@ -71,7 +71,7 @@ def _walk(pairs: Places, rows: Places) -> Places:
     All pairs in which a row is the later one come before those in which it is the earlier one.
     """
     near = np.full(len(rows), NONE, np.int64)
-    fate = memoryview(near)
+    fate = near.data
     for start in range(0, len(pairs), _CHUNK_PAIRS):
         chunk = pairs[start : start + _CHUNK_PAIRS]
         earlier, later = chunk >> ROW_BITS, chunk & (1 << ROW_BITS) - 1

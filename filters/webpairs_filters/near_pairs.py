@@ -7,6 +7,7 @@ nothing to make unique afterwards.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ Places = npt.NDArray[np.int64]
 ROW_BITS = 32
 """A pair is one number: the earlier row above these bits, the later row in them."""
 NONE = -1
+_PIECE_ROWS = 1 << 15
 _CHUNK_ROWS = 1 << 15
 """Rows compared at once: what they need stays in a core's own cache."""
 
@@ -40,23 +42,22 @@ def pairs_within(hashes: Hashes, distance: int, max_pairs: int) -> Places | None
     grows with n² / 2**bits of the keys for hashes spread evenly, with n² for equal keys. At most
     2**32 rows.
     """
-    n = len(hashes)
-    tables = choose_tables(distance, n, n * n // 2)
+    tables = choose_tables(distance, len(hashes), len(hashes) ** 2 // 2)
     masks = [np.uint64(table.mask) for table in tables]
     found = [np.empty(0, np.int64)]
     n_found = 0
-    for place, table in enumerate(tables):
-        order, keys, values = _group(hashes, table)
-        low = np.arange(1, n + 1)
-        ends = np.append(np.flatnonzero(keys[1:] != keys[:-1]) + 1, n)
-        high = np.repeat(ends, np.diff(ends, prepend=0))
-        for i, j in _gathered(_matches((values, values), low, high, distance)):
-            is_new = _is_in_none(values[i] ^ values[j], masks[:place])
-            one, other = order[i[is_new]], order[j[is_new]]
-            found.append(np.minimum(one, other) << ROW_BITS | np.maximum(one, other))
-            n_found += len(one)
-            if n_found > max_pairs:
-                return None
+    for piece, places in _pieces(hashes, tables):
+        for place in places:
+            order, keys, values = _group(piece.hashes, tables[place])
+            low = np.arange(1, len(keys) + 1)
+            high = np.repeat(*_runs(keys))
+            for i, j in _gathered(_matches((values, values), low, high, distance)):
+                is_new = _is_in_none(values[i] ^ values[j], masks[:place])
+                one, other = piece.order[order[i[is_new]]], piece.order[order[j[is_new]]]
+                found.append(np.minimum(one, other) << ROW_BITS | np.maximum(one, other))
+                n_found += len(one)
+                if n_found > max_pairs:
+                    return None
     return np.sort(np.concatenate(found))
 
 
@@ -75,25 +76,56 @@ def first_within(kept: Hashes, others: Hashes, distance: int) -> Places:
     return best
 
 
+def _pieces(hashes: Hashes, tables: Sequence[Table]) -> Iterator[tuple[_Grouped, Sequence[int]]]:
+    """The rows in pieces for a core's cache, each with the tables (their places) to look at it in.
+
+    Tables that begin with the same block share one pass over all rows: a piece is whole groups of
+    that block, so nothing equal in one of these tables is torn apart.
+    """
+    for first, same in groupby(range(len(tables)), lambda place: tables[place].blocks[:1]):
+        places = list(same)
+        rows = _group(hashes, Table(first))
+        ends, _ = _runs(rows.keys)
+        start = 0
+        while start < len(hashes):
+            enough = int(np.searchsorted(ends, start + _PIECE_ROWS))
+            stop = int(ends[min(enough, len(ends) - 1)])
+            piece = slice(start, stop)
+            yield _Grouped(rows.order[piece], rows.keys[piece], rows.hashes[piece]), places
+            start = stop
+
+
+def _runs(keys: Keys) -> tuple[Places, Places]:
+    """Where each run of equal keys ends, and its length."""
+    ends = np.append(np.flatnonzero(keys[1:] != keys[:-1]) + 1, len(keys))
+    return ends, np.diff(ends, prepend=0)
+
+
 def _group(hashes: Hashes, table: Table) -> _Grouped:
+    # numpy sorts 16-bit numbers by radix when asked for a stable sort, many times faster than wide
+    # ones; low half first, then the high half, as radix sorts do. Cutting the keys out again is
+    # cheaper than to fetch them from where they were.
+    keys = _keys(hashes, table)
+    order = np.argsort(keys.astype(np.uint16), kind="stable")
+    hashes = hashes.take(order)
+    keys = _keys(hashes, table)
+    if table.n_bits > 16:
+        again = np.argsort((keys >> np.uint32(16)).astype(np.uint16), kind="stable")
+        order, hashes = order.take(again), hashes.take(again)
+        keys = _keys(hashes, table)
+    return _Grouped(order, keys, hashes)
+
+
+def _keys(hashes: Hashes, table: Table) -> Keys:
+    """The bits of the table's blocks side by side."""
     keys = np.empty(len(hashes), np.uint32)
     for start in range(0, len(hashes), _CHUNK_ROWS):
-        keys[start : start + _CHUNK_ROWS] = _keys(hashes[start : start + _CHUNK_ROWS], table)
-    # numpy sorts 16-bit numbers by radix when asked for a stable sort, many times faster than wide
-    # ones; low half first, then the high half, as radix sorts do.
-    order = np.argsort(keys.astype(np.uint16), kind="stable")
-    if table.n_bits > 16:
-        high = (keys >> np.uint32(16)).astype(np.uint16)
-        order = order[np.argsort(high[order], kind="stable")]
-    return _Grouped(order, keys[order], hashes[order])
-
-
-def _keys(hashes: Hashes, table: Table) -> Hashes:
-    """The bits of the table's blocks side by side."""
-    keys = np.zeros(len(hashes), np.uint64)
-    for start, width in table.blocks:
-        keys <<= np.uint64(width)
-        keys |= hashes >> np.uint64(start) & np.uint64((1 << width) - 1)
+        chunk = hashes[start : start + _CHUNK_ROWS]
+        joined = np.zeros(len(chunk), np.uint64)
+        for first, width in table.blocks:
+            joined <<= np.uint64(width)
+            joined |= chunk >> np.uint64(first) & np.uint64((1 << width) - 1)
+        keys[start : start + _CHUNK_ROWS] = joined
     return keys
 
 

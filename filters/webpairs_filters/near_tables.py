@@ -18,9 +18,9 @@ BITS = 64
 MAX_KEY_BITS = 32
 _MAX_GROUPS = 4
 _MAX_CHOSEN = 6
-_GROUP_NS, _GROUP_LONG_NS, _COMPARE_NS = 30, 80, 2
-"""To group a row by a key of up to 16 bits or of more, and to compare two hashes; measured on one
-core (docs/adr/0013). They choose among tables that all find the same pairs."""
+_GROUP_NS, _COMPARE_NS = 40, 3
+"""To put a row into a table, to compare two hashes; fitted to the sweep in ADR 13. They choose
+among tables that all find the same pairs."""
 
 
 class Table(NamedTuple):
@@ -50,8 +50,7 @@ def choose_tables(distance: int, n_rows: int, n_pairs: int) -> list[Table]:
             n_bits = n_chosen * BITS / sum(sizes)
             if sum(sizes) > BITS or min(sizes) < n_chosen or n_bits > MAX_KEY_BITS - n_chosen:
                 continue
-            rows_ns = n_rows * (_GROUP_NS if n_bits <= MAX_KEY_BITS // 2 else _GROUP_LONG_NS)
-            cost = rows_ns + n_pairs * _COMPARE_NS / 2**n_bits
+            cost = n_rows * _GROUP_NS + n_pairs * _COMPARE_NS / 2**n_bits
             n_tables = sum(comb(size, n_chosen) for size in sizes)
             plans.append((round(cost * n_tables), n_groups, n_chosen))
     _, n_groups, n_chosen = min(plans)

@@ -1,4 +1,4 @@
-"""Step `blocklist`: images that a list of the user's names, also one that came after their fetch."""
+"""Step `blocklist`: images that a list of the user's names, though they were fetched before it."""
 
 import os
 from pathlib import Path
