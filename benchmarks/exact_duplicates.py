@@ -4,8 +4,9 @@ Each contender is a process of its own and reads the same parts: rows of schema 
 of 81 bytes, texts of 56, 200,000 hosts of very different sizes; 88 % of the rows have a (URL, text)
 of their own, 69 % of the URLs are different ones. Kept is the first row of each (URL, text), or of
 each URL with --by url, by its place (page, place on the page, source, src_url). `in fetch order`
-writes the rows sorted by a hash of the host, host and key, as the fetch stage needs them; `as a
-set` is less work than ours. All write one zstd Parquet file; ours writes the rejects, too.
+writes the rows sorted by a hash of the host, host, a hash of the URL and key, as the fetch stage
+needs them; `as a set` is less work than ours. All write one zstd Parquet file; ours writes the
+rejects, too.
 
 Every page of this corpus has an address of its own. The semijoins make use of that (the first place
 is the smallest page_url) and need no other column; ours does not know it. Polars orders the hosts
@@ -35,7 +36,7 @@ PART_ROWS = 1_000_000
 DISTINCT = 1.25
 """URLs to draw from, for each row."""
 KEPT, REJECTED = "kept.parquet", "rejects.parquet"
-ORDER = "ORDER BY md5_number_lower(host), host, key"
+ORDER = "ORDER BY md5_number_lower(host), host, md5_number_lower(url), key"
 PLACE = "page_url, position, text_source, src_url"
 CORPUS = """
     WITH drawn AS (
@@ -118,9 +119,9 @@ def polars_semijoin(task: Task) -> None:
     first = rows.group_by(task.group).agg(pl.col("page_url").min())
     ordered = (
         rows.join(first, on=[task.group, "page_url"], how="semi")
-        .with_columns(pl.col("host").hash().alias("rank"))
-        .sort("rank", "host", "key")
-        .drop("rank")
+        .with_columns(pl.col("host").hash().alias("rank"), pl.col("url").hash().alias("place"))
+        .sort("rank", "host", "place", "key")
+        .drop("rank", "place")
     )
     ordered.sink_parquet(task.folder / KEPT, compression="zstd", engine="streaming")
 

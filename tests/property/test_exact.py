@@ -66,6 +66,13 @@ def place(row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in (*PLACE, *REST, "fetched_at"))
 
 
+def fetch_order(item: tuple[bytes, list[Row]]) -> tuple[int, bytes]:
+    """Within a host: URLs by a hash (DuckDB's md5_number_lower), then keys."""
+    key, group = item
+    digest = hashlib.md5(group[0]["url"].encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[8:], "little"), key
+
+
 def own_key(key: bytes, ordinal: int) -> bytes:
     if not ordinal:
         return key
@@ -80,7 +87,7 @@ def groups(rows: list[Row], column: str) -> dict[Any, list[Row]]:
 
 
 def plain(pairs: Sequence[Pair], rules: DedupSection) -> Result:
-    """The same by dictionaries; kept rows of this one host lie in the order of their pairs."""
+    """The same by dictionaries; kept rows of this one host lie in fetch order."""
     rows: list[Row] = batch_of(pairs).to_pylist()
     gone: list[Row] = []
 
@@ -111,7 +118,7 @@ def plain(pairs: Sequence[Pair], rules: DedupSection) -> Result:
                 del by_key[row["key"]]
     left = [
         row | {"key": own_key(key, i)}
-        for key, group in sorted(by_key.items())
+        for key, group in sorted(by_key.items(), key=fetch_order)
         for i, row in enumerate(group)
     ]
     gone.sort(key=lambda row: (row["key"], row["reason"], row["dup_of"] or b""))

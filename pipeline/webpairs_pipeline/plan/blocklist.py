@@ -21,11 +21,11 @@ def run(work: Work) -> dict[str, Any]:
     blocklist = ImageBlocklist(work.run.recipe.blocklist)
     if not len(blocklist):
         return {}
+    found: list[int] = []
     places: list[tuple[str, int, int]] = []
     query = 'SELECT rank, sha256, phash, tar, "offset", length FROM left_over'
     with SampleImages(work.run.out) as images:
         for batch in batches(work.db.sql(query)):
-            found = []
             for row in batch.to_pylist():
                 place = (row["tar"], row["offset"], row["length"])
                 if (
@@ -35,8 +35,8 @@ def run(work: Work) -> dict[str, Any]:
                 ):
                     found.append(row["rank"])
                     places.append(place)
-            reason = pa.repeat("blocked", len(found))
-            drop(work.db, pa.table({"rank": pa.array(found, pa.int64()), "reason": reason}))
+    reason = pa.repeat("blocked", len(found))
+    drop(work.db, pa.table({"rank": pa.array(found, pa.int64()), "reason": reason}))
     _erase(work.run.out, places)
     return {}
 
