@@ -10,6 +10,21 @@ from webpairs_filters.catalog import Filter, OfPairs, OfSamples
 
 README = Path(__file__).parents[3] / "filters" / "README.md"
 KINDS: tuple[type[PairFilter | SampleFilter], ...] = get_args(Filter)
+=======
+from pairs_fixture import batch_of, make_pair
+from user_files import list_file
+from webpairs_filters.base import PairFilter
+from webpairs_filters.catalog import Filter
+
+README = Path(__file__).parents[3] / "filters" / "README.md"
+LISTS = {
+    "words": list_file("dog"),
+    "counts": list_file("dog\t9"),
+    "urls": list_file("http://b.test/"),
+    "domains": list_file("b.test"),
+    "hashes": list_file("0" * 32),
+}
+KINDS: tuple[type[PairFilter], ...] = get_args(Filter)
 
 
 def test_every_filter_is_in_the_catalog() -> None:
@@ -43,3 +58,17 @@ def test_a_recipe_can_name_each_filter(kind: type[PairFilter | SampleFilter]) ->
     assert made == kind(**lists)
     if isinstance(made, PairFilter):
         assert made.files() == list(lists.values())
+
+
+@pytest.mark.parametrize("kind", get_args(OfPairs))
+def test_each_filter_judges_no_rows_and_texts_and_urls_of_a_megabyte(
+    kind: type[PairFilter],
+) -> None:
+    each = kind(**{name: LISTS[name] for name in kind.file_fields})
+    assert each.reject_batch(each.annotate(batch_of([]))).to_pylist() == []
+    pairs = [
+        make_pair("", url=""),
+        make_pair("the dog 图 " * 120_000, url="http://a.test/" + "a.b/" * 250_000),
+    ]
+    plain = [each.reject(pair) for pair in pairs]
+    assert each.reject_batch(each.annotate(batch_of(pairs))).to_pylist() == plain
