@@ -4,6 +4,7 @@
 
     WebpairsError                 1
     ├── RecipeError               2   the recipe or the command line asks for what cannot be
+    ├── ListError                 2   a list that the recipe names is missing or malformed
     ├── StorageError              2   the machine cannot: disk full, port in use, OUT locked
     ├── CrawlError                2   no page could be had from the seeds
     ├── NothingLeft               4   the filters left nothing for the next stage
@@ -28,6 +29,12 @@ class WebpairsError(Exception):
 
 class RecipeError(WebpairsError):
     """The recipe or the command line asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class ListError(WebpairsError):
+    """A list of the user's (words, counts, URLs, hashes) is missing or has a line that is wrong."""
 
     exit_code = 2
 

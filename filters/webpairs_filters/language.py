@@ -26,6 +26,7 @@ class Language(PairFilter, frozen=True, kw_only=True, tag="language"):
     """
 
     reasons: ClassVar[tuple[str, ...]] = ("language",)
+    is_costly: ClassVar[bool] = True
     keep: tuple[Code, ...] = ()
     """ISO 639 codes, e.g. en, ko, zh."""
     min_score: Annotated[float, Meta(ge=0, le=1)] = 0.0

@@ -12,6 +12,10 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
 
@@ -33,8 +37,13 @@ class Pattern:
         return pc.match_substring_regex(pc.ascii_lower(texts), f"^(?:{self._text})$")
 
 
-def first_reason(rules: dict[str, pa.Array]) -> pa.Array:
-    """For each row the first reason whose mask is true, as strings; null where none is."""
+def first_reason(rules: Mapping[str, pa.Array | npt.NDArray[np.bool_]]) -> pa.Array:
+    """For each row the first reason whose mask is true, as strings; null where none is.
+
+    A mask is an Arrow or a numpy array of booleans.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.case_when(pc.make_struct(*rules.values()), *rules)
+    masks = [mask if isinstance(mask, pa.Array) else pa.array(mask) for mask in rules.values()]
+    return pc.case_when(pc.make_struct(*masks), *rules)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from webpairs_core.errors import NothingLeft
 from webpairs_core.funnel import Funnel, merge
-from webpairs_core.ledger import Stage
+from webpairs_core.ledger import DONE, Stage
 from webpairs_core.progress import Progress
 from webpairs_core.schema import CANDIDATES, PAIRS, REJECTS, PartWriter, read_part
 from webpairs_crawler.options import OptoutPolicy
@@ -22,8 +22,11 @@ from webpairs_crawler.optout.signals import forbids
 from webpairs_crawler.web.urls import registrable_domain
 from webpairs_filters.catalog import Filter
 from webpairs_filters.chain import Judged, candidates, judge, split
+from webpairs_filters.examples import Examples
+from webpairs_filters.user_lists import check_lists
 from webpairs_pipeline.engine import run_units
 from webpairs_pipeline.input_parts import input_parts
+from webpairs_pipeline.rules_report import EXAMPLES_FOLDER
 from webpairs_pipeline.run import Made, Run
 
 # Of a canonical URL, which has neither credentials nor upper case here (WHATWG URL, section 4.5).
@@ -43,19 +46,29 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(run: Run, stage: Stage) -> Made:
     """Filter every part of pairs that is not done yet; raise NothingLeft when no pair is kept."""
+    check_lists([path for each in run.recipe.filters for path in each.files()])
     tasks = _tasks(run, stage)
     left = [task for task in tasks if not stage.is_done(task.part.stem)]
     with Progress("filter", "pairs", sum(task.n_rows for task in left)) as progress:
         for n_rows in run_units(filter_part, left, run.workers):
             progress.add(n_rows)
-    commits = stage.commits()
+    commits = [commit for commit in stage.commits() if commit.unit != DONE]
     funnel = merge([Funnel("filter", "pairs", 0, 0), *(f for c in commits for f in c.funnels)])
     if not funnel.kept:
         raise NothingLeft(_nothing(funnel))
     languages: Counter[str] = Counter()
+    alone: Counter[str] = Counter()
     for commit in commits:
         languages.update(commit.info["languages"])
-    info = {"languages": dict(sorted(languages.items(), key=lambda item: (-item[1], item[0])))}
+        alone.update(commit.info["alone"])
+    info = {
+        "languages": dict(sorted(languages.items(), key=lambda item: (-item[1], item[0]))),
+        "rules": {
+            reason: {"first": funnel.rejected.get(reason, 0), "alone": alone[reason]}
+            for each in run.recipe.filters
+            for reason in each.reasons
+        },
+    }
     return Made(path=run.out / "rejects" / "filter", funnels=(funnel,), info=info)
 
 
@@ -63,8 +76,11 @@ def filter_part(task: Task) -> int:
     """Filter one part, commit it, return the rows it had."""
     name = f"{task.part.stem}.parquet"
     kept_path, rejects_path = f"run/filtered/{name}", f"rejects/filter/{name}"
+    examples_path = f"{EXAMPLES_FOLDER}{task.part.stem}.json"
     reasons: Counter[str] = Counter()
     languages: Counter[str] = Counter()
+    alone: Counter[str] = Counter()
+    examples: Examples = {}
     with task.stage.unit(task.part.stem) as unit:
         with (
             PartWriter(unit.path(kept_path), CANDIDATES) as kept,
@@ -72,17 +88,21 @@ def filter_part(task: Task) -> int:
         ):
             n_left = task.n_rows
             for batch in read_part(task.part, PAIRS):
-                judged = _judge(task, batch[:n_left])
+                opted_out, judged = _judge(task, batch[:n_left], examples)
+                examples = judged.examples
+                alone.update(judged.alone)
                 kept.write(judged.kept)
-                rejects.write(judged.rejects)
-                reasons.update(judged.rejects["reason"].to_pylist())
+                for dropped in (opted_out, judged.rejects):
+                    rejects.write(dropped)
+                    reasons.update(dropped["reason"].to_pylist())
                 languages.update(judged.kept["lang"].to_pylist())
                 n_left -= min(n_left, len(batch))
+        unit.path(examples_path).write_bytes(msgspec.json.encode(examples))
         unit.rows(kept_path, kept.rows)
         unit.rows(rejects_path, rejects.rows)
         unit.commit(
             Funnel("filter", "pairs", task.n_rows, kept.rows, dict(reasons)),
-            info={"languages": dict(languages)},
+            info={"languages": dict(languages), "alone": dict(alone)},
         )
     return task.n_rows
 
@@ -100,11 +120,12 @@ def _tasks(run: Run, stage: Stage) -> list[Task]:
     ]
 
 
-def _judge(task: Task, pairs: pa.RecordBatch) -> Judged:
+def _judge(task: Task, pairs: pa.RecordBatch, examples: Examples) -> tuple[pa.Table, Judged]:
+    """The rows that opt out, and what the filters say of the others: no rule judges a pair whose
+    page forbids its use, and none is shown as an example."""
     batch = candidates(pairs, _hosts(pairs["url"]))
     batch, opted_out = split(batch, _opted_out(pairs["optout"], task.optout))
-    kept, rejects = judge(task.filters, batch)
-    return Judged(kept, pa.concat_tables([opted_out, rejects]))
+    return opted_out, judge(task.filters, batch, examples)
 
 
 def _hosts(urls: pa.Array) -> pa.Array:

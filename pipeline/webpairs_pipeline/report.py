@@ -12,6 +12,7 @@ from webpairs_core.errors import RecipeError
 from webpairs_core.files import write_atomic
 from webpairs_core.funnel import Funnel, table
 from webpairs_core.ledger import DONE, Ledger
+from webpairs_pipeline.rules_report import rule_lines, rules_html
 from webpairs_pipeline.stages import STAGES
 
 
@@ -55,6 +56,7 @@ def info_lines(stage: str, info: dict[str, Any]) -> list[str]:
         )
         for outcome, phases in info.get("timings", {}).items()
     ]
+    lines += rule_lines(info.get("rules", {}))
     plain = {k: v for k, v in info.items() if isinstance(v, int | float | str) and k != "sets"}
     if plain:
         shown = ", ".join(
@@ -97,10 +99,11 @@ def write_html(out: Path) -> Path:
     blocks = []
     for report in reports:
         rows = "".join(_funnel_rows(funnel) for funnel in report.funnels)
-        facts = "".join(
-            f"<p>{html.escape(line)}</p>" for line in info_lines(report.name, report.info)
-        )
+        told = {name: fact for name, fact in report.info.items() if name != "rules"}
+        facts = "".join(f"<p>{html.escape(line)}</p>" for line in info_lines(report.name, told))
         blocks.append(f"<h2>{html.escape(report.name)}</h2><table>{rows}</table>{facts}")
+        if rules := report.info.get("rules"):
+            blocks.append(rules_html(out, rules))
     pictures = [out / "contact_sheet.png", *sorted(out.glob("models/*/training.png"))]
     blocks += [_picture(path) for path in pictures if path.exists()]
     target = out / "report.html"
@@ -130,6 +133,7 @@ _PAGE = """<!doctype html>
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }}
 th {{ text-align: left; font-weight: normal; padding-right: 2rem }}
+td.said {{ text-align: left; overflow-wrap: anywhere }}
 td {{ text-align: right; padding-right: 1rem; font-variant-numeric: tabular-nums }}
 td div {{ height: 0.8em; background: #48c; min-width: 1px }}
 img {{ max-width: 100% }}

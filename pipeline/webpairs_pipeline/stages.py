@@ -102,6 +102,8 @@ def _named_files(spec: StageSpec, run: Run) -> dict[str, str]:
         "eval": recipe.eval.templates,
     }
     paths = [Path(named[section]) for section in spec.sections if named.get(section)]
+    if "filters" in spec.sections:
+        paths += [Path(path) for each in recipe.filters for path in each.files()]
     return {str(path): file_sha256(path) for path in paths if path.is_file()}
 
 

@@ -5,10 +5,19 @@ from typing import get_args
 import msgspec
 import pytest
 
+from pairs_fixture import batch_of, make_pair
+from user_files import list_file
 from webpairs_filters.base import PairFilter
 from webpairs_filters.catalog import Filter
 
 README = Path(__file__).parents[3] / "filters" / "README.md"
+LISTS = {
+    "words": list_file("dog"),
+    "counts": list_file("dog\t9"),
+    "urls": list_file("http://b.test/"),
+    "domains": list_file("b.test"),
+    "hashes": list_file("0" * 32),
+}
 KINDS: tuple[type[PairFilter], ...] = get_args(Filter)
 
 
@@ -36,6 +45,22 @@ def test_the_readme_lists_each_filter_with_its_fields_and_reasons() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_recipe_can_name_each_filter(kind: type[PairFilter]) -> None:
-    raw = {"use": kind.__struct_config__.tag}
+    lists = dict.fromkeys(kind.file_fields, "list.txt")
+    raw = {"use": kind.__struct_config__.tag, **lists}
     [made] = msgspec.convert([raw], tuple[Filter, ...])
-    assert made == kind()
+    assert made == kind(**lists)
+    assert made.files() == list(lists.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_filter_judges_no_rows_and_texts_and_urls_of_a_megabyte(
+    kind: type[PairFilter],
+) -> None:
+    each = kind(**{name: LISTS[name] for name in kind.file_fields})
+    assert each.reject_batch(each.annotate(batch_of([]))).to_pylist() == []
+    pairs = [
+        make_pair("", url=""),
+        make_pair("the dog 图 " * 120_000, url="http://a.test/" + "a.b/" * 250_000),
+    ]
+    plain = [each.reject(pair) for pair in pairs]
+    assert each.reject_batch(each.annotate(batch_of(pairs))).to_pylist() == plain

@@ -10,10 +10,11 @@ from selectolax.lexbor import LexborHTMLParser
 from pairs_fixture import batch_of, make_pair
 from webpairs_core.schema import CANDIDATES, REJECTS
 from webpairs_core.text import normalise_text
-from webpairs_filters.address import UrlJunk
 from webpairs_filters.chain import judge
 from webpairs_filters.language import Language
-from webpairs_filters.text import TextJunk, TextLength
+from webpairs_filters.text_junk import TextJunk
+from webpairs_filters.text_length import TextLength
+from webpairs_filters.url_junk import UrlJunk
 
 CHAIN = (TextLength(), TextJunk(), UrlJunk(), Language(keep=("en",)))
 
@@ -26,7 +27,7 @@ def test_rows_in_are_kept_plus_rejected_and_the_first_objection_counts() -> None
         make_pair("Ein Hund läuft am Abend über den Strand", url="http://a.test/spacer.gif"),
         make_pair("Ein Hund läuft am Abend über den Strand"),
     ]
-    kept, rejects = judge(CHAIN, batch_of(pairs))
+    kept, rejects, _, _ = judge(CHAIN, batch_of(pairs))
     assert kept.schema.equals(CANDIDATES, check_metadata=True)
     assert rejects.schema.equals(REJECTS, check_metadata=True)
     assert kept["key"].to_pylist() == [pairs[0].key]
@@ -39,14 +40,16 @@ def test_rows_in_are_kept_plus_rejected_and_the_first_objection_counts() -> None
 
 
 def test_without_a_language_filter_no_language_is_said() -> None:
-    kept, _ = judge((TextLength(),), batch_of([make_pair()]))
+    kept, *_ = judge((TextLength(),), batch_of([make_pair()]))
     [row] = kept.to_pylist()
     assert (row["lang"], row["lang_score"], row["lang_detector"]) == ("", 0.0, "")
 
 
 def test_an_empty_batch_stays_empty() -> None:
-    kept, rejects = judge(CHAIN, batch_of([]))
+    kept, rejects, alone, examples = judge(CHAIN, batch_of([]))
     assert len(kept) == len(rejects) == 0
+    assert set(alone.values()) == {0}
+    assert examples == {}
 
 
 def test_the_real_sites_keep_nearly_all_their_alts(data_dir: Path) -> None:
@@ -57,7 +60,7 @@ def test_the_real_sites_keep_nearly_all_their_alts(data_dir: Path) -> None:
             if text:
                 url = f"http://18f.test/{image.attributes.get('src')}"
                 pairs.append(make_pair(text, url=url))
-    kept, rejects = judge((TextLength(min_chars=3), TextJunk(), UrlJunk()), batch_of(pairs))
+    kept, rejects, *_ = judge((TextLength(min_chars=3), TextJunk(), UrlJunk()), batch_of(pairs))
     reasons = Counter(rejects["reason"].to_pylist())
     assert len(pairs) == len(kept) + sum(reasons.values())
     assert reasons["text_file_name"] == 5, reasons

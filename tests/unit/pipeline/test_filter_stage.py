@@ -5,12 +5,14 @@ import pytest
 
 from pairs_fixture import build_crawl, make_pair
 from samples_fixture import make_run
-from webpairs_core.errors import NothingLeft
+from webpairs_core.errors import ListError, NothingLeft
 from webpairs_core.ledger import FileEntry
 from webpairs_core.records import Pair
 from webpairs_core.schema import CANDIDATES, REJECTS, read_table
+from webpairs_pipeline.report import info_lines, write_html
+from webpairs_pipeline.rules_report import examples_of_run
 from webpairs_pipeline.run import Made, Run
-from webpairs_pipeline.stages import STAGES, run_stage
+from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
 
 SPEC = next(spec for spec in STAGES if spec.name == "filter")
 FILTERS = [
@@ -69,7 +71,7 @@ def test_every_pair_is_kept_or_has_a_reason(tmp_path: Path) -> None:
     }
     [funnel] = made.funnels
     assert (funnel.rows_in, funnel.kept, sum(funnel.rejected.values())) == (6, 2, 4)
-    assert made.info == {"languages": {"en": 2}}
+    assert made.info["languages"] == {"en": 2}
 
 
 @pytest.mark.parametrize(("policy", "n_opted_out"), [("report", 0), ("default", 1), ("strict", 2)])
@@ -121,3 +123,69 @@ def test_a_change_of_filters_filters_again(tmp_path: Path) -> None:
     filtered(make_run(tmp_path, filters=FILTERS))
     _, kept, _ = filtered(make_run(tmp_path, filters=FILTERS[:1]))
     assert len(kept) == 5
+
+
+RULES = [
+    {"use": "text_length", "min_chars": 5},
+    {"use": "text_words", "min_words": 2},
+    {"use": "language", "keep": ["en"]},
+    {"use": "url_junk"},
+]
+
+
+def test_the_funnel_by_rule_and_its_examples_do_not_depend_on_parts(tmp_path: Path) -> None:
+    web = [
+        *a_web(),
+        *(make_pair("no", url=f"http://a.test/{i}.jpg") for i in range(30)),
+        make_pair("<b>no", url="http://a.test/spacer.gif"),
+    ]
+    found = []
+    for name, parts in (("one", [web]), ("three", [web[20:], web[:7], web[7:20]])):
+        out = build_crawl(tmp_path / name, parts)
+        made, *_ = filtered(make_run(out, filters=RULES))
+        found.append((made.info["rules"], examples_of_run(out)))
+        page = write_html(out).read_text("utf-8")
+        assert '<td class="said">&lt;b&gt;no</td>' in page
+        assert "<tr><th>text_too_few_words</th><td>2</td><td>32</td></tr>" in page
+        assert page.count("<summary>") == 4
+    assert found[0] == found[1]
+    rules, examples = found[0]
+    assert rules == {
+        "text_too_short": {"first": 30, "alone": 30},
+        "text_too_long": {"first": 0, "alone": 0},
+        "text_too_few_words": {"first": 2, "alone": 32},
+        "text_too_many_words": {"first": 0, "alone": 0},
+        "language": {"first": 1, "alone": 1},
+        "tracking_pixel": {"first": 0, "alone": 0},
+        "url_extension": {"first": 0, "alone": 0},
+        "url_placeholder": {"first": 1, "alone": 2},
+    }
+    assert {reason: len(some) for reason, some in examples.items()} == {
+        "text_too_short": 20,
+        "text_too_few_words": 2,
+        "language": 1,
+        "url_placeholder": 1,
+    }
+    lines = info_lines("filter", {"rules": rules})
+    assert "  - text_too_few_words                     2            32" in lines
+    assert any(line.startswith("  - language * ") for line in lines)
+    assert "* asked only for the rows that no filter before it drops" in lines[-1]
+
+
+def test_a_missing_list_ends_the_stage_before_it_begins(tmp_path: Path) -> None:
+    build_crawl(tmp_path, [a_web()])
+    filters = [{"use": "blocked_words", "words": str(tmp_path / "bad.txt")}]
+    run = make_run(tmp_path, filters=filters)
+    with pytest.raises(ListError, match=r"there is no list .*bad\.txt"):
+        filtered(run)
+    assert list(run.ledger.stage("filter").commits()) == []
+
+
+def test_an_edited_list_filters_again(tmp_path: Path) -> None:
+    build_crawl(tmp_path, [a_web()])
+    (tmp_path / "bad.txt").write_text("boat\n", "utf-8")
+    run = make_run(tmp_path, filters=[{"use": "blocked_words", "words": str(tmp_path / "bad.txt")}])
+    before = fingerprint(SPEC, run)
+    assert fingerprint(SPEC, run) == before
+    (tmp_path / "bad.txt").write_text("Hund\n", "utf-8")
+    assert fingerprint(SPEC, run) != before

@@ -1,10 +1,8 @@
-"""Filters on the text of a pair."""
+"""Texts that say nothing about the image: file names and stock words."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
-
-from msgspec import Meta
+from typing import TYPE_CHECKING, ClassVar
 
 from webpairs_core.records import Pair
 from webpairs_filters.base import PairFilter
@@ -44,32 +42,6 @@ _BOILERPLATE = Pattern(
     rf"{_MARKS}(?:(?:an?|the|my|your) )?(?:{_STOCK_WORDS})"
     rf"(?:[ _#-]*[0-9]+)?{_MARKS}"
 )
-
-
-class TextLength(PairFilter, frozen=True, kw_only=True, tag="text_length"):
-    """Drop texts shorter than `min_chars` or longer than `max_chars` (Unicode code points)."""
-
-    reasons: ClassVar[tuple[str, ...]] = ("text_too_short", "text_too_long")
-    min_chars: Annotated[int, Meta(ge=0)] = 5
-    max_chars: Annotated[int, Meta(ge=1)] = 1000
-
-    def reject(self, pair: Pair) -> str | None:
-        """See the class."""
-        if len(pair.text) < self.min_chars:
-            return "text_too_short"
-        return "text_too_long" if len(pair.text) > self.max_chars else None
-
-    def reject_batch(self, batch: pa.RecordBatch) -> pa.Array:
-        """See `PairFilter.reject_batch`."""
-        import pyarrow.compute as pc
-
-        length = pc.utf8_length(batch["text"])
-        return first_reason(
-            {
-                "text_too_short": pc.less(length, self.min_chars),
-                "text_too_long": pc.greater(length, self.max_chars),
-            }
-        )
 
 
 class TextJunk(PairFilter, frozen=True, kw_only=True, tag="text_junk"):

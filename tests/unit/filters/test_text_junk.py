@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pairs_fixture import batch_of, make_pair
-from webpairs_filters.text import TextJunk, TextLength
+from webpairs_filters.text_junk import TextJunk
 
 FILE_NAMES = """
 sunset-2.jpg
@@ -72,23 +72,6 @@ no images of birds
 the blank page before the story
 imageless
 """.strip().splitlines()
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "text_too_short"),
-        ("four", "text_too_short"),
-        ("fiver", None),
-        ("가나다라마", None),
-        ("x" * 12, None),
-        ("x" * 13, "text_too_long"),
-    ],
-)
-def test_length_is_counted_in_code_points(text: str, reason: str | None) -> None:
-    length = TextLength(min_chars=5, max_chars=12)
-    assert length.reject(make_pair(text)) == reason
-    assert length.reject_batch(batch_of([make_pair(text)])).to_pylist() == [reason]
 
 
 @pytest.mark.parametrize(
