@@ -5,16 +5,10 @@ from typing import get_args
 import msgspec
 import pytest
 
-from webpairs_filters.base import PairFilter, SampleFilter
-from webpairs_filters.catalog import Filter, OfPairs, OfSamples
-
-README = Path(__file__).parents[3] / "filters" / "README.md"
-KINDS: tuple[type[PairFilter | SampleFilter], ...] = get_args(Filter)
-=======
 from pairs_fixture import batch_of, make_pair
 from user_files import list_file
-from webpairs_filters.base import PairFilter
-from webpairs_filters.catalog import Filter
+from webpairs_filters.base import PairFilter, SampleFilter
+from webpairs_filters.catalog import Filter, OfPairs, OfSamples
 
 README = Path(__file__).parents[3] / "filters" / "README.md"
 LISTS = {
@@ -24,7 +18,7 @@ LISTS = {
     "domains": list_file("b.test"),
     "hashes": list_file("0" * 32),
 }
-KINDS: tuple[type[PairFilter], ...] = get_args(Filter)
+KINDS: tuple[type[PairFilter | SampleFilter], ...] = get_args(Filter)
 
 
 def test_every_filter_is_in_the_catalog() -> None:
