@@ -57,6 +57,7 @@ def info_lines(stage: str, info: dict[str, Any]) -> list[str]:
         for outcome, phases in info.get("timings", {}).items()
     ]
     lines += rule_lines(info.get("rules", {}))
+    lines += _balance_lines(info["balance"]) if "balance" in info else []
     plain = {k: v for k, v in info.items() if isinstance(v, int | float | str) and k != "sets"}
     if plain:
         shown = ", ".join(
@@ -64,6 +65,17 @@ def info_lines(stage: str, info: dict[str, Any]) -> list[str]:
         )
         lines.append(f"{stage}: {shown}")
     return lines
+
+
+def _balance_lines(found: dict[str, Any]) -> list[str]:
+    top = ", ".join(f"{one['entry']} {one['before']:,} → {one['after']:,}" for one in found["top"])
+    return [
+        f"balance: {found['n_matched']:,} of {found['n_entries']:,} entries are held by some pair, "
+        f"{found['n_head']:,} of them by more than {found['per_entry']:,}; the others have "
+        f"{found['tail_share_before']:.1%} of the matches before and "
+        f"{found['tail_share_after']:.1%} after",
+        f"most frequent entries, pairs before → after: {top}",
+    ]
 
 
 def _percentiles(found: dict[str, int]) -> str:
