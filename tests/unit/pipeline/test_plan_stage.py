@@ -152,6 +152,7 @@ def test_filters_of_samples_give_their_reasons(tmp_path: Path) -> None:
     assert made.funnels[0].rejected == {"image_too_small": 7}  # the twins, before their turn
     assert {row["reason"] for row in rejects} == {"image_too_small"}
     assert all(row["dup_of"] is None for row in rejects)
+    assert made.info["rules"]["image_too_small"] == {"first": 7, "alone": 7}
     with pytest.raises(NothingLeft, match=r"image_format 33, image_too_small 7"):
         run_stage(PLAN_STAGE, make_run(out, filters=filters))
 
