@@ -58,7 +58,10 @@ def choose_tables(distance: int, n_rows: int, n_pairs: int) -> list[Table]:
 
 
 def cut_tables(distance: int, n_groups: int, n_chosen: int) -> Iterator[Table]:
-    """The tables of each choice of `n_chosen` blocks of one of `n_groups` groups of blocks."""
+    """The tables of each choice of `n_chosen` blocks of one of `n_groups` groups of blocks.
+
+    Only tables with keys of at most MAX_KEY_BITS can be searched.
+    """
     sizes = _group_sizes(distance, n_groups, n_chosen)
     n_blocks = sum(sizes)
     edges = [BITS * i // n_blocks for i in range(n_blocks + 1)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from webpairs_filters import near, near_pairs
 from webpairs_filters.near import near_duplicates
 from webpairs_filters.near_pairs import ROW_BITS, first_within, pairs_within
-from webpairs_filters.near_tables import BITS, Table, choose_tables, cut_tables
+from webpairs_filters.near_tables import BITS, MAX_KEY_BITS, Table, choose_tables, cut_tables
 
 Hashes = npt.NDArray[np.uint64]
 PLANS = [
@@ -22,10 +22,11 @@ PLANS = [
     for n_groups in range(1, 5)
     for n_chosen in range(1, 5)
     if distance + 1 + n_groups * (n_chosen - 1) >= n_groups * n_chosen
-    and len(list(cut_tables(distance, n_groups, n_chosen))) <= 60
+    and len(tables := list(cut_tables(distance, n_groups, n_chosen))) <= 60
+    and max(table.n_bits for table in tables) <= MAX_KEY_BITS
 ]
-"""Distance, groups and chosen blocks: where each group has as many blocks as are chosen. Not those
-with so many tables that a test would take minutes."""
+"""Distance, groups and chosen blocks: where each group has as many blocks as are chosen and keys
+fit. Not those with so many tables that a test would take minutes."""
 SIZES = [(300, 45_000), (10**4, 10**8), (10**6, 10**12), (10**7, 10**14)]
 
 
