@@ -50,6 +50,7 @@ def build_samples(
     twin_every: int = 0,
     twin_side: int = 128,
     twin_scale: int = 1,
+    contrast: float = 50.0,
     bad_every: int = 0,
     fetched: datetime = _FETCHED,
 ) -> Path:
@@ -60,6 +61,8 @@ def build_samples(
     that divides by `bad_every` is a failed fetch (http_4xx) without an image.
     """
     rows = [_row(i, (twin_every, twin_side, twin_scale), bad_every, fetched) for i in range(n)]
+    for row, _ in rows:
+        row["contrast"] = contrast
     ledger = Ledger(out)
     for name in ("crawl", "filter", "dedup"):
         stage = ledger.open_stage(name, "fixture")

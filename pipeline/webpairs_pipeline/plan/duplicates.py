@@ -1,4 +1,6 @@
-"""Step `duplicates`: images that another sample shows already. The better one stays: see `rank`."""
+"""Step `duplicates`: images that another sample shows already. The better one stays: see `rank`.
+
+Measured in BENCHMARKS.md; why it is done this way: docs/adr/0013-near-duplicates.md."""
 
 from typing import Any
 
@@ -9,6 +11,10 @@ import pyarrow as pa
 from webpairs_filters.exact_images import repeated_images
 from webpairs_filters.near import near_duplicates
 from webpairs_pipeline.plan.database import Work, drop
+
+_FLAT = 2.0
+"""Pictures of less contrast have nothing to hash: their pHashes meet though they differ (27 of one
+colour gave two hashes). They are compared by their bytes only; `image_blank` drops them."""
 
 
 def run(work: Work) -> dict[str, Any]:
@@ -27,7 +33,9 @@ def _drop_equal(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def _drop_near(db: duckdb.DuckDBPyConnection, distance: int) -> None:
-    rows = db.execute("SELECT rank, phash FROM left_over ORDER BY rank").fetchnumpy()
+    rows = db.execute(
+        "SELECT rank, phash FROM left_over WHERE contrast >= ? ORDER BY rank", [_FLAT]
+    ).fetchnumpy()
     ranks, phashes = rows["rank"], rows["phash"]
     kept_row = near_duplicates(phashes, np.arange(len(phashes)), distance)
     twins = np.flatnonzero(kept_row >= 0)

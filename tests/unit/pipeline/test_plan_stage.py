@@ -181,6 +181,13 @@ def test_equal_files_are_one_image_whatever_their_hash(tmp_path: Path) -> None:
     assert _plan(run)[2] == []
 
 
+def test_flat_pictures_are_compared_by_their_bytes_only(tmp_path: Path) -> None:
+    out = build_samples(tmp_path / "near", 20, twin_every=5, contrast=1.5)
+    assert _plan(make_run(out))[2] == []
+    out = build_samples(tmp_path / "equal", 20, twin_every=5, twin_scale=2, contrast=1.5)
+    assert {row["reason"] for row in _plan(make_run(out))[2]} == {"duplicate_image"}
+
+
 def test_the_texts_of_what_repeats_an_image_may_stay(tmp_path: Path) -> None:
     out = build_samples(tmp_path, 40, twin_every=5)
     texts = {key: row["text"] for key, row in _samples(out).items()}
