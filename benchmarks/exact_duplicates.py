@@ -28,8 +28,8 @@ import duckdb
 
 from measure import Cost, report
 from webpairs_core.schema import CANDIDATES, REJECTS, write_part
-from webpairs_filters.database import Room, open_database
-from webpairs_filters.exact import decide, kept, open_pairs, rejects
+from webpairs_filters.duplicates.database import Room, open_database
+from webpairs_filters.duplicates.exact import decide, kept, open_pairs, rejects
 from webpairs_filters.options import DedupSection
 
 PART_ROWS = 1_000_000

@@ -23,7 +23,7 @@ from webpairs_core.keys import pair_key
 from webpairs_core.ledger import DONE, Ledger
 from webpairs_core.records import Pair, TextSource
 from webpairs_core.schema import PAIRS, pairs_table, write_part
-from webpairs_filters.near import near_duplicates
+from webpairs_filters.duplicates.near import near_duplicates
 from webpairs_pipeline.recipe import Recipe
 from webpairs_pipeline.run import Run
 from webpairs_pipeline.stages import STAGES, run_stage

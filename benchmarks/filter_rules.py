@@ -27,13 +27,13 @@ from webpairs_core.text import normalise_text
 from webpairs_filters.base import PairFilter
 from webpairs_filters.chain import candidates, judge
 from webpairs_filters.examples import Examples
-from webpairs_filters.text_junk import TextJunk
-from webpairs_filters.text_length import TextLength, TextWords
-from webpairs_filters.text_repetition import RepeatedChars, RepeatedPhrases, RepeatedWords
-from webpairs_filters.text_shape import Capitals, SpecialChars
-from webpairs_filters.text_vocabulary import StopWords
-from webpairs_filters.url_junk import UrlJunk
-from webpairs_filters.url_parts import UrlParts
+from webpairs_filters.text.junk import TextJunk
+from webpairs_filters.text.length import TextLength, TextWords
+from webpairs_filters.text.repetition import RepeatedChars, RepeatedPhrases, RepeatedWords
+from webpairs_filters.text.shape import Capitals, SpecialChars
+from webpairs_filters.text.vocabulary import StopWords
+from webpairs_filters.url.junk import UrlJunk
+from webpairs_filters.url.parts import UrlParts
 
 SITES = ("18f", "howtocook", "iot")
 BATCH_ROWS = 8_192

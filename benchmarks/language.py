@@ -19,7 +19,7 @@ from typing import NamedTuple, get_args
 import msgspec
 
 from language_texts import LANGUAGES, Labelled, gather
-from webpairs_filters.detect import DetectorName, load_detector
+from webpairs_filters.language.detect import DetectorName, load_detector
 
 BAR_SETS = ("emoji names", "word pairs", "sentences")
 BARS = (88.0, 87.0, 99.0, 87.0, 87.0, 2_700.0)

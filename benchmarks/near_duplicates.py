@@ -21,8 +21,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from webpairs_filters.near import near_duplicates
-from webpairs_filters.near_pairs import pairs_within
+from webpairs_filters.duplicates.near import near_duplicates
+from webpairs_filters.duplicates.near_pairs import pairs_within
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from webpairs_core.records import Outcome
-from webpairs_filters.near import near_duplicates
+from webpairs_filters.duplicates.near import near_duplicates
 from webpairs_shards.image import process_image
 from webpairs_shards.options import ImageSection
 

@@ -1,16 +1,16 @@
 """Every filter there is: what `use = "…"` in a recipe may say."""
 
-from webpairs_filters.language import Language
-from webpairs_filters.picture import ImageBlank, ImageFile, ImageSize, Similarity
-from webpairs_filters.text_grammar import PartsOfSpeech
-from webpairs_filters.text_junk import TextJunk
-from webpairs_filters.text_length import TextLength, TextWords
-from webpairs_filters.text_repetition import RepeatedChars, RepeatedPhrases, RepeatedWords
-from webpairs_filters.text_shape import Capitals, SpecialChars
-from webpairs_filters.text_vocabulary import BlockedWords, CommonWords, RareWords, StopWords
-from webpairs_filters.url_blocklist import UrlBlocklist
-from webpairs_filters.url_junk import UrlJunk
-from webpairs_filters.url_parts import UrlParts
+from webpairs_filters.image.picture import ImageBlank, ImageFile, ImageSize, Similarity
+from webpairs_filters.language.language import Language
+from webpairs_filters.text.grammar import PartsOfSpeech
+from webpairs_filters.text.junk import TextJunk
+from webpairs_filters.text.length import TextLength, TextWords
+from webpairs_filters.text.repetition import RepeatedChars, RepeatedPhrases, RepeatedWords
+from webpairs_filters.text.shape import Capitals, SpecialChars
+from webpairs_filters.text.vocabulary import BlockedWords, CommonWords, RareWords, StopWords
+from webpairs_filters.url.blocklist import UrlBlocklist
+from webpairs_filters.url.junk import UrlJunk
+from webpairs_filters.url.parts import UrlParts
 
 OfPairs = (
     TextLength

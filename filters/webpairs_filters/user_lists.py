@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from webpairs_core.errors import ListError
-from webpairs_filters.words import words_of
+from webpairs_filters.text.words import words_of
 
 _HASH = re.compile("[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
 _HOST = re.compile(r"[^\s/:?#@\[\]]+|\[[0-9a-f:.]+\]")

@@ -14,8 +14,8 @@ from webpairs_core.funnel import Funnel, merge
 from webpairs_core.ledger import Stage, UnitWriter
 from webpairs_core.progress import Progress
 from webpairs_core.schema import CANDIDATES, REJECTS, write_part
-from webpairs_filters.database import Room
-from webpairs_filters.exact import decide, kept, open_pairs, rejects
+from webpairs_filters.duplicates.database import Room
+from webpairs_filters.duplicates.exact import decide, kept, open_pairs, rejects
 from webpairs_pipeline.run import Made, Run
 
 UNIT = "all"

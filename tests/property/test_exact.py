@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pairs_fixture import FETCHED, batch_of, make_pair
 from webpairs_core.records import Pair, TextSource
 from webpairs_core.schema import CANDIDATES, REJECTS, write_part
-from webpairs_filters.database import Room
-from webpairs_filters.exact import decide, kept, open_pairs, rejects
+from webpairs_filters.duplicates.database import Room
+from webpairs_filters.duplicates.exact import decide, kept, open_pairs, rejects
 from webpairs_filters.options import DedupSection
 
 Row = dict[str, Any]

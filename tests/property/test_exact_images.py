@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webpairs_filters.exact_images import repeated_images
+from webpairs_filters.duplicates.exact_images import repeated_images
 
 SHA = st.sampled_from(["", *(letter * 64 for letter in "abc")])
 

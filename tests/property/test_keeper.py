@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webpairs_filters.keeper import BEST_FIRST, best_first, n_words
-from webpairs_filters.near import near_duplicates
+from webpairs_filters.duplicates.keeper import BEST_FIRST, best_first, n_words
+from webpairs_filters.duplicates.near import near_duplicates
 
 Row = tuple[tuple[int, int], str, bytes]
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20) | st.lists(

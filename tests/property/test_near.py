@@ -10,10 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webpairs_filters import near, near_pairs
-from webpairs_filters.near import near_duplicates
-from webpairs_filters.near_pairs import ROW_BITS, first_within, pairs_within
-from webpairs_filters.near_tables import BITS, MAX_KEY_BITS, Table, choose_tables, cut_tables
+from webpairs_filters.duplicates import near, near_pairs
+from webpairs_filters.duplicates.near import near_duplicates
+from webpairs_filters.duplicates.near_pairs import ROW_BITS, first_within, pairs_within
+from webpairs_filters.duplicates.near_tables import (
+    BITS,
+    MAX_KEY_BITS,
+    Table,
+    choose_tables,
+    cut_tables,
+)
 
 Hashes = npt.NDArray[np.uint64]
 PLANS = [

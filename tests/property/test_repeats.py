@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webpairs_filters import repeats as module
-from webpairs_filters.repeats import repeats
+from webpairs_filters.text import repeats as module
+from webpairs_filters.text.repeats import repeats
 
 _ROWS = st.lists(st.lists(st.integers(0, 3), max_size=40), max_size=12)
 

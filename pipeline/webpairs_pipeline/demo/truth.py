@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from webpairs_filters.duplicates.keeper import best_first
+
 
 class PageTruth(msgspec.Struct, frozen=True):
     """What the crawl must say about one URL that it asks for."""
@@ -55,8 +57,8 @@ class Truth(msgspec.Struct, frozen=True):
 def settle(pairs: Iterable[PairTruth]) -> tuple[PairTruth, ...]:
     """Decide what depends on other pairs: which repeat of a pair and which near-duplicate stays.
 
-    Of one key, one goes on and the others are exact duplicates. Of a group of pictures, the one
-    with most pixels stays, then the one with the smallest key.
+    Of one key, one goes on and the others are exact duplicates. Of one file and of a group of
+    pictures, the one with most pixels stays, then the one that says most, then the smallest key.
     """
     settled: list[PairTruth] = []
     seen: set[bytes] = set()
@@ -73,9 +75,16 @@ def settle(pairs: Iterable[PairTruth]) -> tuple[PairTruth, ...]:
         else:
             settled.append(pair)
     for group in groups.values():
-        best = min(group, key=lambda pair: (-pair.n_pixels, pair.key))
+        group.sort(key=lambda pair: best_first((pair.n_pixels, 1), pair.text, pair.key))
+        files: set[str] = set()
         for pair in group:
-            settled.append(pair if pair is best else _rejected(pair, "plan", "near_duplicate"))
+            if pair is group[0]:
+                settled.append(pair)
+            else:
+                is_equal = pair.url in files
+                reason = "duplicate_image" if is_equal else "near_duplicate"
+                settled.append(_rejected(pair, "plan", reason))
+            files.add(pair.url)
     return tuple(settled)
 
 

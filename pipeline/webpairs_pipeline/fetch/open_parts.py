@@ -15,7 +15,7 @@ from webpairs_core.records import Outcome
 from webpairs_crawler.images.answers import Fetched
 from webpairs_crawler.images.fetcher import Fetcher
 from webpairs_crawler.optout.signals import forbids
-from webpairs_filters.image_blocklist import ImageBlocklist
+from webpairs_filters.image.blocklist import ImageBlocklist
 from webpairs_pipeline.fetch.commit import commit_part
 from webpairs_pipeline.fetch.journal import Journal, Row
 from webpairs_pipeline.fetch.known import Known, KnownImage

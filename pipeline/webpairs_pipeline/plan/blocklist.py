@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from webpairs_core.files import disk_errors
-from webpairs_filters.image_blocklist import ImageBlocklist
+from webpairs_filters.image.blocklist import ImageBlocklist
 from webpairs_pipeline.plan.database import Work, batches, drop
 from webpairs_shards.writer import SampleImages
 

@@ -19,7 +19,7 @@ from webpairs_core.ledger import Stage, UnitWriter
 from webpairs_core.records import Outcome
 from webpairs_core.schema import PLAN, SAMPLES, SCORES, open_part
 from webpairs_filters.base import FACTS
-from webpairs_filters.keeper import BEST_FIRST
+from webpairs_filters.duplicates.keeper import BEST_FIRST
 from webpairs_pipeline.run import Run
 
 NO_IMAGE = (

@@ -8,8 +8,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from webpairs_filters.exact_images import repeated_images
-from webpairs_filters.near import near_duplicates
+from webpairs_filters.duplicates.exact_images import repeated_images
+from webpairs_filters.duplicates.near import near_duplicates
 from webpairs_pipeline.plan.database import Work, drop
 
 _FLAT = 2.0

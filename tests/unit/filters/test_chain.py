@@ -7,10 +7,10 @@ from pairs_fixture import batch_of, make_pair
 from webpairs_core.schema import CANDIDATES, REJECTS
 from webpairs_core.text import normalise_text
 from webpairs_filters.chain import judge
-from webpairs_filters.language import Language
-from webpairs_filters.text_junk import TextJunk
-from webpairs_filters.text_length import TextLength
-from webpairs_filters.url_junk import UrlJunk
+from webpairs_filters.language.language import Language
+from webpairs_filters.text.junk import TextJunk
+from webpairs_filters.text.length import TextLength
+from webpairs_filters.url.junk import UrlJunk
 
 CHAIN = (TextLength(), TextJunk(), UrlJunk(), Language(keep=("en",)))
 

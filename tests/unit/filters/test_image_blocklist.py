@@ -7,7 +7,7 @@ import pytest
 
 from hostile_web import picture
 from webpairs_core.errors import ListError
-from webpairs_filters.image_blocklist import ImageBlocklist
+from webpairs_filters.image.blocklist import ImageBlocklist
 from webpairs_filters.options import BlocklistSection
 
 DATA = picture()

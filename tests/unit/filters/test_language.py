@@ -1,8 +1,8 @@
 import pytest
 
 from pairs_fixture import batch_of, make_pair
-from webpairs_filters.detect import Detection, DetectorName, load_detector
-from webpairs_filters.language import Language
+from webpairs_filters.language.detect import Detection, DetectorName, load_detector
+from webpairs_filters.language.language import Language
 
 TEXTS = {
     "The quick brown fox jumps over the lazy dog near the river": "en",
@@ -65,7 +65,7 @@ def test_each_different_text_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) 
             seen.extend(texts)
             return [Detection("en" if "a" in text else "und", 0.5) for text in texts]
 
-    monkeypatch.setattr("webpairs_filters.language.load_detector", lambda name: Counting())
+    monkeypatch.setattr("webpairs_filters.language.language.load_detector", lambda name: Counting())
     texts = ["aaa", "bbb", "aaa", "aaa", "bbb"]
     batch = Language().annotate(batch_of([make_pair(text) for text in texts]))
     assert sorted(seen) == ["aaa", "bbb"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from webpairs_filters.near import near_duplicates
+from webpairs_filters.duplicates.near import near_duplicates
 
 
 def test_no_chains_and_the_first_in_rank_order_wins() -> None:

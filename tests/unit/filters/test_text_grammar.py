@@ -4,8 +4,8 @@ import pytest
 
 from pairs_fixture import batch_of, make_pair
 from webpairs_core.errors import RecipeError
-from webpairs_filters import text_grammar
-from webpairs_filters.text_grammar import PartsOfSpeech
+from webpairs_filters.text import grammar
+from webpairs_filters.text.grammar import PartsOfSpeech
 
 CC3M = PartsOfSpeech(need=("noun", "determiner", "preposition"))
 
@@ -37,7 +37,7 @@ def test_a_text_of_a_megabyte_is_judged_by_its_head() -> None:
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    text_grammar._tagger.cache_clear()
+    grammar._tagger.cache_clear()
     monkeypatch.setitem(sys.modules, "textblob.en.taggers", None)
     with pytest.raises(RecipeError, match=r"pip install 'webpairs\[pos\]'"):
         PartsOfSpeech().reject(make_pair("a text that nobody tagged yet"))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pairs_fixture import batch_of, make_pair
-from webpairs_filters.text_junk import TextJunk
+from webpairs_filters.text.junk import TextJunk
 
 FILE_NAMES = """
 sunset-2.jpg

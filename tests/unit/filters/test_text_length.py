@@ -1,7 +1,7 @@
 import pytest
 
 from pairs_fixture import batch_of, make_pair
-from webpairs_filters.text_length import TextLength, TextWords
+from webpairs_filters.text.length import TextLength, TextWords
 
 
 @pytest.mark.parametrize(

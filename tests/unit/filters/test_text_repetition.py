@@ -4,7 +4,7 @@ import pytest
 
 from pairs_fixture import batch_of, make_pair
 from webpairs_filters.base import PairFilter
-from webpairs_filters.text_repetition import RepeatedChars, RepeatedPhrases, RepeatedWords
+from webpairs_filters.text.repetition import RepeatedChars, RepeatedPhrases, RepeatedWords
 
 LONG = "the quick brown fox jumps over the lazy dog while "
 

@@ -2,7 +2,7 @@ import pytest
 
 from pairs_fixture import batch_of, make_pair
 from webpairs_filters.base import PairFilter
-from webpairs_filters.text_shape import Capitals, SpecialChars
+from webpairs_filters.text.shape import Capitals, SpecialChars
 
 SHOUT, SMALL = "text_many_capitals", "text_no_capital"
 

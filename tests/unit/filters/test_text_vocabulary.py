@@ -6,7 +6,7 @@ import pytest
 from pairs_fixture import batch_of, make_pair
 from user_files import list_file
 from webpairs_filters.base import PairFilter
-from webpairs_filters.text_vocabulary import BlockedWords, CommonWords, RareWords, StopWords
+from webpairs_filters.text.vocabulary import BlockedWords, CommonWords, RareWords, StopWords
 
 BAD = list_file("# mine", "", "Darn", "holy  cow", "cow bell", "死ね")
 COMMON = list_file("a", "dog", "on", "the", "bed")

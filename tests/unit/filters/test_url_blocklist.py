@@ -6,7 +6,7 @@ import pytest
 from pairs_fixture import batch_of, make_pair
 from user_files import list_file
 from webpairs_filters.catalog import Filter
-from webpairs_filters.url_blocklist import UrlBlocklist
+from webpairs_filters.url.blocklist import UrlBlocklist
 
 BAD = "http://img.ok.test/bad.jpg"
 URLS = list_file("http://img.ok.test:80/bad.jpg#top")

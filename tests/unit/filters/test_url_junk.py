@@ -1,7 +1,7 @@
 import pytest
 
 from pairs_fixture import batch_of, make_pair
-from webpairs_filters.url_junk import UrlJunk
+from webpairs_filters.url.junk import UrlJunk
 
 JUNK = {
     "url_extension": """

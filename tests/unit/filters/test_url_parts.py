@@ -1,7 +1,7 @@
 import pytest
 
 from pairs_fixture import batch_of, make_pair
-from webpairs_filters.url_parts import UrlParts
+from webpairs_filters.url.parts import UrlParts
 
 PICTURES = UrlParts(allow_endings=("jpg", "jpeg", "png", ""), max_host_chars=12)
 NO_DRAWINGS = UrlParts(deny_endings=("svg", "gif"), schemes=("https",))

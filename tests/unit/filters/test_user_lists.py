@@ -9,8 +9,8 @@ from pairs_fixture import batch_of, make_pair
 from user_files import list_file
 from webpairs_core.errors import ListError, WebpairsError
 from webpairs_filters.base import PairFilter
-from webpairs_filters.text_vocabulary import BlockedWords, CommonWords, RareWords, StopWords
-from webpairs_filters.url_blocklist import UrlBlocklist
+from webpairs_filters.text.vocabulary import BlockedWords, CommonWords, RareWords, StopWords
+from webpairs_filters.url.blocklist import UrlBlocklist
 from webpairs_filters.user_lists import (
     check_lists,
     domain_list,

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from webpairs_filters.characters import (
+from webpairs_filters.text.characters import (
     ALONE,
     SPACE,
     TAIL,
@@ -16,7 +16,7 @@ from webpairs_filters.characters import (
     folded,
     kind_of,
 )
-from webpairs_filters.words import Words, batch_words, words_as_written, words_of
+from webpairs_filters.text.words import Words, batch_words, words_as_written, words_of
 
 TEXTS = {
     "": [],

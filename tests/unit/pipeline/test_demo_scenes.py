@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from webpairs_filters.detect import DetectorName, load_detector
+from webpairs_filters.language.detect import DetectorName, load_detector
 from webpairs_pipeline.demo.captions import LANGUAGES, caption, n_styles
 from webpairs_pipeline.demo.scenes import (
     BACKGROUNDS,

@@ -122,21 +122,24 @@ def test_labelled_pictures(tmp_path: Path) -> None:
         assert min(counts.values()) >= 4
 
 
-def _pair(name: str, n_pixels: int, group: int = 0, reason: str = "") -> PairTruth:
-    key = pair_key("http://a/", name)
+def _pair(text: str, n_pixels: int, group: int = 0, reason: str = "", url: str = "") -> PairTruth:
+    url = url or f"http://a/{text}"
+    key = pair_key(url, text)
     stage = "filter" if reason else ""
     return PairTruth(
-        page_url="", flaw="", url="http://a/", text=name, key=key, stage=stage, reason=reason,
+        page_url="", flaw="", url=url, text=text, key=key, stage=stage, reason=reason,
         group=group, n_pixels=n_pixels,
     )  # fmt: skip
 
 
-def test_largest_picture_then_smallest_key_stays() -> None:
-    pairs = [_pair("a", 10), _pair("b", 20), _pair("c", 20), _pair("b", 20), _pair("d", 5, 1)]
-    settled = settle([*pairs, _pair("b", 20, reason="language"), _pair("e", 99, reason="language")])
-    best = min(_pair("b", 0).key, _pair("c", 0).key)
+def test_the_largest_picture_then_the_one_that_says_most_stays() -> None:
+    best = _pair("two words", 20)
+    pairs = [_pair("a", 10), _pair("b", 20), best, _pair("b", 20), _pair("d", 5, 1)]
+    same_file = _pair("x", 20, url=best.url)
+    language = [_pair("b", 20, reason="language"), _pair("e", 99, reason="language")]
+    settled = settle([*pairs, same_file, *language])
     kept = {pair.key for pair in settled if not pair.reason}
-    assert kept == {best, _pair("d", 0).key}
+    assert kept == {best.key, _pair("d", 0).key}
     assert Counter(pair.reason for pair in settled) == {
-        "": 2, "near_duplicate": 2, "duplicate_pair": 1, "language": 2,
+        "": 2, "near_duplicate": 2, "duplicate_image": 1, "duplicate_pair": 1, "language": 2,
     }  # fmt: skip

@@ -12,7 +12,7 @@ from samples_fixture import build_samples, make_run
 from webpairs_core.errors import NothingLeft, PartCorrupt
 from webpairs_core.keys import shuffle_rank
 from webpairs_core.schema import PLAN, REJECTS, SAMPLES, read_table
-from webpairs_filters.keeper import best_first
+from webpairs_filters.duplicates.keeper import best_first
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
 

@@ -8,10 +8,10 @@ from msgspec import Meta
 
 from webpairs_core.records import Pair
 from webpairs_filters.base import PairFilter, UserFile
-from webpairs_filters.english import STOP_WORDS
 from webpairs_filters.patterns import first_reason
+from webpairs_filters.text.english import STOP_WORDS
+from webpairs_filters.text.words import batch_words, words_of
 from webpairs_filters.user_lists import Phrases, frequent_words, single_words, word_list
-from webpairs_filters.words import batch_words, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Container

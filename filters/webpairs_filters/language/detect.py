@@ -1,6 +1,6 @@
 """Language detectors: one protocol, so that a recipe can name the one it trusts.
 
-A new detector is one file `detect_NAME.py` with a function `make() -> Detector`, and its name in
+A new detector is one file `NAME.py` with a function `make() -> Detector`, and its name in
 `DetectorName`. Files are found by that name, not imported here: reading a recipe loads no detector.
 Which one is how good at what: docs/adr/0012-language.md.
 """
@@ -66,5 +66,5 @@ def load_detector(name: DetectorName) -> Detector:
 
     Raises RecipeError with the way to install it when it is an extra that is not there.
     """
-    detector: Detector = import_module(f"webpairs_filters.detect_{name}").make()
+    detector: Detector = import_module(f"webpairs_filters.language.{name}").make()
     return detector

@@ -15,8 +15,8 @@ from msgspec import Meta
 from webpairs_core.records import Pair
 from webpairs_filters.base import PairFilter
 from webpairs_filters.patterns import first_reason
-from webpairs_filters.repeats import repeats
-from webpairs_filters.words import batch_words, words_of
+from webpairs_filters.text.repeats import repeats
+from webpairs_filters.text.words import batch_words, words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

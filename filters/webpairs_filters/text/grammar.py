@@ -15,7 +15,7 @@ from msgspec import Meta
 from webpairs_core.errors import RecipeError
 from webpairs_core.records import Pair
 from webpairs_filters.base import PairFilter
-from webpairs_filters.words import words_of
+from webpairs_filters.text.words import words_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from webpairs_core.records import Pair
 from webpairs_filters.base import PairFilter
-from webpairs_filters.detect import UNKNOWN, DetectorName, load_detector
+from webpairs_filters.language.detect import UNKNOWN, DetectorName, load_detector
 from webpairs_filters.patterns import first_reason
 
 if TYPE_CHECKING:

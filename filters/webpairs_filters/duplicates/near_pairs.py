@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from webpairs_filters.near_tables import Table, choose_tables
+from webpairs_filters.duplicates.near_tables import Table, choose_tables
 
 Hashes = npt.NDArray[np.uint64]
 Keys = npt.NDArray[np.uint32]

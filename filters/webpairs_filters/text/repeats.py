@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from webpairs_filters.characters import count
+from webpairs_filters.text.characters import count
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import fasttext
 
-from webpairs_filters.detect import UNKNOWN, Detection, Detector, TextByText
-from webpairs_filters.script import has_letter, language_of_script
+from webpairs_filters.language.detect import UNKNOWN, Detection, Detector, TextByText
+from webpairs_filters.language.script import has_letter, language_of_script
 
 _LABEL = "__label__"
 

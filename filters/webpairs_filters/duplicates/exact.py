@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from webpairs_core.errors import PartCorrupt, StorageError, WebpairsError
 from webpairs_core.schema import CANDIDATES, open_part
-from webpairs_filters.database import Room, open_database
+from webpairs_filters.duplicates.database import Room, open_database
 from webpairs_filters.options import DedupSection
 
 _BATCH_ROWS = 8_192

@@ -8,9 +8,9 @@ from msgspec import Meta
 
 from webpairs_core.records import Pair
 from webpairs_filters.base import PairFilter
-from webpairs_filters.characters import CAPITAL, LETTER, SMALL, count, kind_of
 from webpairs_filters.patterns import first_reason
-from webpairs_filters.words import batch_words, words_as_written
+from webpairs_filters.text.characters import CAPITAL, LETTER, SMALL, count, kind_of
+from webpairs_filters.text.words import batch_words, words_as_written
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,7 +7,14 @@ memory stays bounded however the hashes crowd.
 
 import numpy as np
 
-from webpairs_filters.near_pairs import NONE, ROW_BITS, Hashes, Places, first_within, pairs_within
+from webpairs_filters.duplicates.near_pairs import (
+    NONE,
+    ROW_BITS,
+    Hashes,
+    Places,
+    first_within,
+    pairs_within,
+)
 
 _MAX_PAIRS = 1 << 23
 """Rows with more near pairs than this are cut in two halves: what the first half drops is then

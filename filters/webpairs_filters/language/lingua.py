@@ -1,7 +1,7 @@
 """lingua: the most accurate on short texts, at 1 GB of memory. The extra `lingua`."""
 
 from webpairs_core.errors import RecipeError
-from webpairs_filters.detect import UNKNOWN, Detection, Detector, TextByText
+from webpairs_filters.language.detect import UNKNOWN, Detection, Detector, TextByText
 
 
 def make() -> Detector:

@@ -12,7 +12,7 @@ from pathlib import Path
 from langdetect import DetectorFactory, LangDetectException
 from langdetect.detector_factory import PROFILES_DIRECTORY
 
-from webpairs_filters.detect import UNKNOWN, Detection, Detector, TextByText
+from webpairs_filters.language.detect import UNKNOWN, Detection, Detector, TextByText
 
 _TRIALS = 7  # the library's own number
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from webpairs_filters.characters import (
+from webpairs_filters.text.characters import (
     ALONE,
     SPACE,
     TAIL,
@@ -25,7 +25,7 @@ from webpairs_filters.characters import (
     folded,
     kind_of,
 )
-from webpairs_filters.repeats import Repeats, repeats
+from webpairs_filters.text.repeats import Repeats, repeats
 
 if TYPE_CHECKING:
     from collections.abc import Container

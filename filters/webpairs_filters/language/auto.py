@@ -9,10 +9,10 @@ where p_blank is what fastText says of an empty text. How line and exponents wer
 they bring: docs/adr/0012-language.md.
 """
 
-from webpairs_filters.detect import UNKNOWN, Detection, Detector, TextByText
-from webpairs_filters.detect_fast import Fast
-from webpairs_filters.detect_langdetect import LangDetect
-from webpairs_filters.script import has_letter, language_of_script
+from webpairs_filters.language.detect import UNKNOWN, Detection, Detector, TextByText
+from webpairs_filters.language.fast import Fast
+from webpairs_filters.language.langdetect import LangDetect
+from webpairs_filters.language.script import has_letter, language_of_script
 
 LINE = 0.55
 _TRIALS = 2  # of langdetect's seven: half a percent less recall for three times the speed

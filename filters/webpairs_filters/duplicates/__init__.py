@@ -1,0 +1,1 @@
+"""Which pairs and images are the same, and which of them stays."""

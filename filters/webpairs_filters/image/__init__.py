@@ -1,0 +1,1 @@
+"""Rules on what was received: the file and what it shows."""

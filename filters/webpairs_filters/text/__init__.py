@@ -1,0 +1,1 @@
+"""Rules on the text of a pair, and how texts are cut and counted."""

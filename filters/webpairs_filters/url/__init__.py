@@ -1,0 +1,1 @@
+"""Rules on the address of an image."""
