@@ -15,7 +15,12 @@ from webpairs_core.keys import digest
 from webpairs_crawler.options import CrawlSection, FetchSection
 from webpairs_filters.base import PairFilter, SampleFilter
 from webpairs_filters.catalog import Filter, OfPairs, OfSamples
-from webpairs_filters.options import BalanceSection, BlocklistSection, DedupSection
+from webpairs_filters.options import (
+    BalanceSection,
+    BlocklistSection,
+    DecontaminateSection,
+    DedupSection,
+)
 from webpairs_filters.preset import load_preset, merge_into
 from webpairs_shards.options import ImageSection, ShardsSection
 from webpairs_trainer.options import EvalSection, TrainSection
@@ -57,6 +62,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     filters: tuple[Filter, ...] = ()
     blocklist: BlocklistSection = BlocklistSection()
     dedup: DedupSection = DedupSection()
+    decontaminate: DecontaminateSection = DecontaminateSection()
     balance: BalanceSection = BalanceSection()
     fetch: FetchSection = FetchSection()
     image: ImageSection = ImageSection()

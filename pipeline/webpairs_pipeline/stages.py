@@ -16,6 +16,7 @@ from webpairs_core.keys import digest
 from webpairs_core.ledger import DONE, Commit, Stage
 from webpairs_filters.catalog import OfPairs, OfSamples
 from webpairs_pipeline.crawl_inputs import input_facts
+from webpairs_pipeline.evaluation_sets import set_facts
 from webpairs_pipeline.recipe import recipe_dict
 from webpairs_pipeline.run import Made, Run
 
@@ -64,7 +65,7 @@ STAGES = (
         "shard",
         "plan.stage",
         ("fetch",),
-        ("seed", "blocklist", "filters.samples", "dedup", "balance", "shards"),
+        ("seed", "blocklist", "filters.samples", "dedup", "decontaminate", "balance", "shards"),
         "plan",
     ),
     StageSpec(
@@ -93,6 +94,7 @@ def fingerprint(spec: StageSpec, run: Run) -> str:
             "stage": spec.name,
             "sections": {section: _part_of(recipe, section) for section in spec.sections},
             "files": _named_files(spec, run),
+            "sets": _set_facts(spec, run),
             "crawled": input_facts(run.recipe.crawl) if spec.name == "crawl" else [],
             "inputs": {name: run.ledger.stage_digest(name) for name in spec.inputs},
             "limit": run.limit,
@@ -106,6 +108,12 @@ def _part_of(recipe: dict[str, Any], section: str) -> Any:
         tags = {kind.__struct_config__.tag for kind in get_args(_JUDGES[key])}
         return [each for each in recipe["filters"] if each["use"] in tags]
     return recipe[name][key] if key else recipe[name]
+
+
+def _set_facts(spec: StageSpec, run: Run) -> list[tuple[str, int, int]]:
+    if "decontaminate" not in spec.sections:
+        return []
+    return set_facts(run.recipe.decontaminate.sets)
 
 
 def _named_files(spec: StageSpec, run: Run) -> dict[str, str]:
