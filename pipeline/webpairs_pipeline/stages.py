@@ -19,6 +19,7 @@ from webpairs_pipeline.crawl_inputs import input_facts
 from webpairs_pipeline.evaluation_sets import set_facts
 from webpairs_pipeline.recipe import recipe_dict
 from webpairs_pipeline.run import Made, Run
+from webpairs_pipeline.score_inputs import score_facts
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +61,12 @@ STAGES = (
         ("serve", "crawl", "fetch.max_bytes", "image"),
         "samples",
     ),
+    StageSpec("score", "shard", "score_stage", ("fetch",), ("score.checkpoint",), "scores"),
     StageSpec(
         "plan",
         "shard",
         "plan.stage",
-        ("fetch",),
+        ("fetch", "score"),
         ("seed", "blocklist", "filters.samples", "dedup", "decontaminate", "balance", "shards"),
         "plan",
     ),
@@ -95,6 +97,7 @@ def fingerprint(spec: StageSpec, run: Run) -> str:
             "sections": {section: _part_of(recipe, section) for section in spec.sections},
             "files": _named_files(spec, run),
             "sets": _set_facts(spec, run),
+            "scored": score_facts(run.recipe) if spec.name == "score" else {},
             "crawled": input_facts(run.recipe.crawl) if spec.name == "crawl" else [],
             "inputs": {name: run.ledger.stage_digest(name) for name in spec.inputs},
             "limit": run.limit,

@@ -33,6 +33,8 @@ def run(work: Work) -> dict[str, Any]:
     work.db.execute("CREATE TABLE shown (rank BIGINT, match VARCHAR, distance INT)")
     if section.near_duplicate_distance >= 0:
         facts = _drop_near(work, section.near_duplicate_distance)
+    if section.min_similarity > 0:
+        _drop_similar(work, section.min_similarity)
     n_dropped = write_part(work.unit.path(LIST_PATH), _list(work), DECONTAMINATED)
     work.unit.rows(LIST_PATH, n_dropped)
     return {"decontaminate": facts | {"n_dropped": n_dropped}}
@@ -48,6 +50,15 @@ def _drop_near(work: Work, distance: int) -> dict[str, int]:
     shown = {"rank": rows["rank"][near], "match": [names[i] for i in nearest], "distance": apart}
     _drop(work, pa.table(shown), "eval_near_duplicate")
     return {"n_pictures": len(names), "n_damaged": n_damaged}
+
+
+def _drop_similar(work: Work, min_similarity: float) -> None:
+    rows = work.db.execute(
+        "SELECT rank, eval_match AS match, -1 AS distance FROM left_over "
+        "WHERE eval_similarity >= ?",
+        [min_similarity],
+    )
+    _drop(work, rows.to_arrow_table(), "eval_similar")
 
 
 def _drop(work: Work, shown: pa.Table, reason: str) -> None:
