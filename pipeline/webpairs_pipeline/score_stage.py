@@ -22,9 +22,9 @@ from webpairs_core.records import Outcome
 from webpairs_core.schema import SAMPLES, SCORES, read_part, write_part
 from webpairs_pipeline.evaluation_sets import EvalTask, no_picture, read_pictures, set_files
 from webpairs_pipeline.run import Made, Run
-from webpairs_shards.writer import SampleImages
 
 if TYPE_CHECKING:
+    from webpairs_shards.writer import SampleImages
     from webpairs_trainer.embed import Embedder, Vectors
 
 SCORES_FOLDER = "scores/"
@@ -121,6 +121,9 @@ def _shown(run: Run, embedder: "Embedder") -> _Shown:
 
 def _score_part(scorer: _Scorer, stage: Stage, part: Path) -> int:
     """Score one part and commit it; return how many images it has."""
+    # Here because webdataset, which it brings, imports torch where torch is installed.
+    from webpairs_shards.writer import SampleImages
+
     path = f"{SCORES_FOLDER}{part.name}"
     rows = (r for r in _fetched(part) if scorer.wanted is None or r["key"] in scorer.wanted)
     with stage.unit(part.stem) as unit, SampleImages(scorer.run.out) as images:
@@ -131,7 +134,7 @@ def _score_part(scorer: _Scorer, stage: Stage, part: Path) -> int:
     return n
 
 
-def _scores(scorer: _Scorer, images: SampleImages, rows: list[dict[str, Any]]) -> pa.Table:
+def _scores(scorer: _Scorer, images: "SampleImages", rows: list[dict[str, Any]]) -> pa.Table:
     """NaN for an image that a blocklist has erased since it was fetched."""
     encoded = [images.read(row["tar"], row["offset"], row["length"]) for row in rows]
     vectors = scorer.embedder.pictures(encoded)

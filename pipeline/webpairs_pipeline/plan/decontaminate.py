@@ -53,10 +53,10 @@ def _drop_near(work: Work, distance: int) -> dict[str, int]:
 
 
 def _drop_similar(work: Work, min_similarity: float) -> None:
-    rows = work.db.execute(
+    rows = work.db.sql(
         "SELECT rank, eval_match AS match, -1 AS distance FROM left_over "
         "WHERE eval_similarity >= ?",
-        [min_similarity],
+        params=[min_similarity],
     )
     _drop(work, rows.to_arrow_table(), "eval_similar")
 
