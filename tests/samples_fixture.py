@@ -68,6 +68,8 @@ def build_samples(
         stage = ledger.open_stage(name, "fixture")
         with stage.unit(DONE) as unit:
             unit.commit(Funnel(name, "pairs", n, n))
+    with ledger.open_stage("score", "fixture").unit(DONE) as unit:
+        unit.commit()
     stage = ledger.open_stage("fetch", "fixture")
     rejected = 0
     for part in range(n_parts):

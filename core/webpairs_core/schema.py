@@ -125,6 +125,21 @@ SCORES = _versioned(
 )
 """What a CLIP checkpoint says of each fetched image: its cosine with the text, and the nearest
 picture of the evaluation sets, with the cosine of both; -1 and "" without such sets."""
+DECONTAMINATED = _versioned(
+    "decontaminated/1",
+    [
+        _required("key", _KEY),
+        _required("url", pa.string()),
+        _required("text", pa.string()),
+        _required("reason", pa.string()),
+        _required("match", pa.string()),
+        _required("distance", pa.int32()),
+        _required("similarity", pa.float32()),
+    ],
+)
+"""The samples that went because they show a picture of an evaluation set: `match` is its path, in a
+tar `TAR:MEMBER`. `distance` in bits of the pHash, -1 where it was found by `similarity`, which is
+the cosine of the embeddings, -1 without a model."""
 PLAN = _versioned(
     "plan/3",
     [

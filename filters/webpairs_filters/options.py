@@ -1,4 +1,4 @@
-"""The recipe sections `[blocklist]`, `[dedup]` and `[balance]`."""
+"""The recipe sections `[blocklist]`, `[dedup]`, `[decontaminate]` and `[balance]`."""
 
 from typing import Annotated, Literal
 
@@ -40,6 +40,21 @@ class BlocklistSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Bits of 64."""
     pdq_distance: Annotated[int, Meta(ge=0, le=63)] = 31
     """Bits of 256; 31 is PDQ's own recommendation."""
+
+
+class DecontaminateSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Samples that show a picture of an evaluation set go: a model must not learn what it is judged
+    by. OUT/plan/decontaminated.parquet says which went, and near what."""
+
+    sets: tuple[str, ...] = ()
+    """Folders, in which every picture and every .tar counts, however deep; or single .tar files
+    (WebDataset's shards, ours or others'). Empty: nothing goes."""
+    near_duplicate_distance: Annotated[int, Meta(ge=-1, le=8)] = 4
+    """Hamming distance of 64-bit pHashes up to which a sample shows a picture of a set; -1 does not
+    compare them."""
+    min_similarity: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Cosine of the picture embeddings of `[score] checkpoint` from which on it does too; 0 does
+    not compare them. Each model has a scale of its own: look at the list first."""
 
 
 BalanceRule = Literal["clip", "metaclip"]

@@ -15,10 +15,16 @@ from webpairs_core.keys import digest
 from webpairs_crawler.options import CrawlSection, FetchSection
 from webpairs_filters.base import PairFilter, SampleFilter
 from webpairs_filters.catalog import Filter, OfPairs, OfSamples
-from webpairs_filters.options import BalanceSection, BlocklistSection, DedupSection
+from webpairs_filters.image.picture import Similarity
+from webpairs_filters.options import (
+    BalanceSection,
+    BlocklistSection,
+    DecontaminateSection,
+    DedupSection,
+)
 from webpairs_filters.preset import load_preset, merge_into
 from webpairs_shards.options import ImageSection, ShardsSection
-from webpairs_trainer.options import EvalSection, TrainSection
+from webpairs_trainer.options import EvalSection, ScoreSection, TrainSection
 
 
 class ServeSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,9 +63,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     filters: tuple[Filter, ...] = ()
     blocklist: BlocklistSection = BlocklistSection()
     dedup: DedupSection = DedupSection()
+    decontaminate: DecontaminateSection = DecontaminateSection()
     balance: BalanceSection = BalanceSection()
     fetch: FetchSection = FetchSection()
     image: ImageSection = ImageSection()
+    score: ScoreSection = ScoreSection()
     shards: ShardsSection = ShardsSection()
     train: TrainSection = TrainSection()
     eval: EvalSection = EvalSection()
@@ -74,6 +82,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def sample_filters(self) -> tuple[OfSamples, ...]:
         """Those that judge after it, in order."""
         return tuple(each for each in self.filters if isinstance(each, SampleFilter))
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether samples are held against the evaluation sets by a CLIP model."""
+        return bool(self.decontaminate.sets) and self.decontaminate.min_similarity > 0
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether anything asks for what `[score]` makes."""
+        is_filtered = any(isinstance(each, Similarity) for each in self.filters)
+        return is_filtered or self.is_compared
 
 
 def load_recipe(path: Path, overrides: list[str]) -> Recipe:
@@ -105,9 +124,16 @@ def recipe_from(raw: dict[str, Any], overrides: list[str], name: str) -> Recipe:
         merge_into(raw, found)
         raw["applied_preset"] = f"{preset} {found.version}"
     try:
-        return msgspec.convert(raw, Recipe, strict=False)
+        recipe = msgspec.convert(raw, Recipe, strict=False)
     except msgspec.ValidationError as error:
         raise RecipeError(f"{name}: {_explain(str(error))}") from None
+    if recipe.is_scored and not recipe.score.checkpoint:
+        asks = "decontaminate.min_similarity" if recipe.is_compared else "the filter 'similarity'"
+        raise RecipeError(
+            f"{name}: {asks} needs a CLIP model: name the folder of its checkpoint as checkpoint "
+            "in [score]"
+        )
+    return recipe
 
 
 def recipe_dict(recipe: Recipe) -> dict[str, Any]:

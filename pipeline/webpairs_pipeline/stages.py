@@ -16,8 +16,10 @@ from webpairs_core.keys import digest
 from webpairs_core.ledger import DONE, Commit, Stage
 from webpairs_filters.catalog import OfPairs, OfSamples
 from webpairs_pipeline.crawl_inputs import input_facts
+from webpairs_pipeline.evaluation_sets import set_facts
 from webpairs_pipeline.recipe import recipe_dict
 from webpairs_pipeline.run import Made, Run
+from webpairs_pipeline.score_inputs import score_facts
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +61,13 @@ STAGES = (
         ("serve", "crawl", "fetch.max_bytes", "image"),
         "samples",
     ),
+    StageSpec("score", "shard", "score_stage", ("fetch",), ("score.checkpoint",), "scores"),
     StageSpec(
         "plan",
         "shard",
         "plan.stage",
-        ("fetch",),
-        ("seed", "blocklist", "filters.samples", "dedup", "balance", "shards"),
+        ("fetch", "score"),
+        ("seed", "blocklist", "filters.samples", "dedup", "decontaminate", "balance", "shards"),
         "plan",
     ),
     StageSpec(
@@ -93,6 +96,8 @@ def fingerprint(spec: StageSpec, run: Run) -> str:
             "stage": spec.name,
             "sections": {section: _part_of(recipe, section) for section in spec.sections},
             "files": _named_files(spec, run),
+            "sets": _set_facts(spec, run),
+            "scored": score_facts(run.recipe) if spec.name == "score" else {},
             "crawled": input_facts(run.recipe.crawl) if spec.name == "crawl" else [],
             "inputs": {name: run.ledger.stage_digest(name) for name in spec.inputs},
             "limit": run.limit,
@@ -106,6 +111,12 @@ def _part_of(recipe: dict[str, Any], section: str) -> Any:
         tags = {kind.__struct_config__.tag for kind in get_args(_JUDGES[key])}
         return [each for each in recipe["filters"] if each["use"] in tags]
     return recipe[name][key] if key else recipe[name]
+
+
+def _set_facts(spec: StageSpec, run: Run) -> list[tuple[str, int, int]]:
+    if "decontaminate" not in spec.sections:
+        return []
+    return set_facts(run.recipe.decontaminate.sets)
 
 
 def _named_files(spec: StageSpec, run: Run) -> dict[str, str]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webpairs_filters.duplicates import near, near_pairs
-from webpairs_filters.duplicates.near import near_duplicates
+from webpairs_filters.duplicates.near import near_duplicates, nearest_within
 from webpairs_filters.duplicates.near_pairs import ROW_BITS, first_within, pairs_within
 from webpairs_filters.duplicates.near_tables import (
     BITS,
@@ -183,3 +183,21 @@ def test_what_is_held_is_bounded_however_hashes_crowd(
     assert max(answers, default=0) < 2 * rows
     n_tables = len(choose_tables(distance, n, n * n // 2))
     assert max(held) <= (max_pairs + 2 * rows) * n_tables
+
+
+@given(
+    kept=st.lists(st.integers(0, 2**64 - 1), max_size=30),
+    noise=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 63), st.integers(0, 63))),
+    distance=st.integers(0, 8),
+)
+def test_the_nearest_is_the_first_of_the_nearest(
+    kept: list[int], noise: list[tuple[int, int, int]], distance: int
+) -> None:
+    pool = [*kept, *(each ^ 1 for each in kept), 0]
+    others = [pool[at % len(pool)] ^ (1 << one) ^ (1 << two) for at, one, two in noise]
+    wanted = []
+    for other in others:
+        apart, first = min(((other ^ each).bit_count(), i) for i, each in enumerate(pool))
+        wanted.append(first if apart <= distance else -1)
+    found = nearest_within(np.array(pool, np.uint64), np.array(others, np.uint64), distance)
+    assert found.tolist() == wanted

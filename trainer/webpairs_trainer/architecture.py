@@ -78,10 +78,12 @@ def load_config(name: str) -> ModelConfig:
         raise RecipeError(
             f"train.model: {path} is no model this trainer can build: {error}"
         ) from None
-    return _checked(config, path)
+    check_config(config, path)
+    return config
 
 
-def _checked(config: ModelConfig, path: Path) -> ModelConfig:
+def check_config(config: ModelConfig, path: Path) -> None:
+    """Raise RecipeError when sizes do not fit each other; `path` is where they stand."""
     vision, text = config.vision_cfg, config.text_cfg
     rules = {
         "vision_cfg.width must be a multiple of head_width": vision.width % vision.head_width,
@@ -96,4 +98,3 @@ def _checked(config: ModelConfig, path: Path) -> ModelConfig:
     for rule, is_broken in rules.items():
         if is_broken:
             raise RecipeError(f"train.model: in {path} {rule}")
-    return config

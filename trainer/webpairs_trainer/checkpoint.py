@@ -49,7 +49,7 @@ def load_training(path: Path, model: CLIP, optimizer: torch.optim.Optimizer) -> 
     """Go on from a checkpoint; without one, from the start."""
     if not path.exists():
         return Progressed()
-    found = _load(path)
+    found = read_tensors(path)
     model.load_state_dict(found["state_dict"])
     optimizer.load_state_dict(found["optimizer"])
     return msgspec.convert(found["progressed"], Progressed)
@@ -72,7 +72,7 @@ def load_model(folder: Path) -> tuple[CLIP, CaptionTokenizer, ModelConfig]:
     tokenizer = CaptionTokenizer.load(folder / "tokenizer.json")
     model = build_model(config, seed=0)
     try:
-        model.load_state_dict(_load(folder / "checkpoint.pt")["state_dict"])
+        model.load_state_dict(read_tensors(folder / "checkpoint.pt")["state_dict"])
     except RuntimeError as error:
         first = str(error).splitlines()[0]
         raise TrainError(
@@ -88,11 +88,12 @@ def _to_bytes(state: dict[str, Any]) -> bytes:
     return stream.getvalue()
 
 
-def _load(path: Path) -> dict[str, Any]:
+def read_tensors(path: Path) -> dict[str, Any]:
+    """What `torch.save` wrote, on the CPU. Raises TrainError when it is cut or no such file."""
     try:
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError):
         raise TrainError(
-            f"{path} is no whole checkpoint: delete it and run `webpairs train` again"
+            f"{path} is no whole checkpoint: copy it again, or delete it and run `webpairs train`"
         ) from None
     return found

@@ -1,4 +1,5 @@
-"""The recipe sections of the trainer: `[train]` and `[eval]`."""
+"""The recipe sections of the trainer: `[score]`, `[train]` and `[eval]`; and the names of the files
+of a checkpoint."""
 
 from typing import Annotated, Literal
 
@@ -6,6 +7,36 @@ import msgspec
 from msgspec import Meta
 
 Positive = Annotated[int, Meta(ge=1)]
+
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+OPEN_CLIP_WEIGHTS = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
+"""The first of them that is there is read (open_clip/constants.py)."""
+CHECKPOINT_FILES = (
+    "checkpoint.pt",
+    "model.json",
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    OPEN_CLIP_CONFIG,
+    *OPEN_CLIP_WEIGHTS,
+)
+"""All that may decide what a checkpoint says of a sample."""
+
+
+class ScoreSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A CLIP model that says how well image and text of each sample fit, for `use = "similarity"`
+    and for `decontaminate.min_similarity`; without one of these nothing is scored."""
+
+    checkpoint: str = ""
+    """A folder: OUT/models/NAME of another run, or one in open_clip's format
+    (open_clip_config.json, open_clip_model.safetensors or open_clip_pytorch_model.bin, and
+    tokenizer.json or vocab.json with merges.txt)."""
+    batch_size: Positive = 64
+    """Pictures or texts at once; memory grows with it, scores change by float32's rounding."""
 
 
 class TrainSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

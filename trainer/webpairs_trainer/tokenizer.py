@@ -7,7 +7,7 @@ has the highest number: that is where the text tower reads its feature (open_cli
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
@@ -22,14 +22,17 @@ START, END = "<start>", "<end>"
 class CaptionTokenizer:
     """Lower-cases, folds whitespace, cuts into known pieces, frames with start and end."""
 
+    frame: ClassVar[tuple[str, str]] = (START, END)
+
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         # A caption that spells <end> is text like any other.
         tokenizer.encode_special_tokens = True
-        start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
+        start, end = (tokenizer.token_to_id(token) for token in self.frame)
         if start is None or end is None:
             raise TrainError(
-                f"the tokenizer has no {START} and {END}: give one that webpairs saved"
+                f"the tokenizer has no {' and '.join(self.frame)}: give the one that was saved "
+                "with the model"
             )
         self._start: int = start
         self.end: int = end
@@ -66,6 +69,12 @@ class CaptionTokenizer:
     def load(cls, path: Path) -> Self:
         """Read a tokenizer.json. Raises TrainError when it has no frame tokens."""
         return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens it knows, the frame included."""
+        size: int = self._tokenizer.get_vocab_size()
+        return size
 
     def to_bytes(self) -> bytes:
         """The content of tokenizer.json (the file format of the `tokenizers` library)."""

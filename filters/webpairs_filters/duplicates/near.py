@@ -47,6 +47,19 @@ def near_duplicates(phashes: Hashes, rank: Places, distance: int) -> Places:
     return result
 
 
+def nearest_within(kept: Hashes, others: Hashes, distance: int) -> Places:
+    """For each of `others` the nearest row of `kept` within the distance, the first of equally near
+    ones; -1 where there is none."""
+    found = first_within(kept, others, distance)
+    left = np.flatnonzero(found != NONE)
+    for nearer in range(distance):
+        closest = first_within(kept, others[left], nearer)
+        is_nearest = closest != NONE
+        found[left[is_nearest]] = closest[is_nearest]
+        left = left[~is_nearest]
+    return found
+
+
 def _first_equal(hashes: Hashes) -> Places:
     """For each row the first row with the same hash."""
     order = np.argsort(hashes, kind="stable")

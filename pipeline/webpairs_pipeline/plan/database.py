@@ -57,11 +57,15 @@ def samples(run: Run, stage: Stage) -> Iterator[duckdb.DuckDBPyConnection]:
         raise NothingLeft(NO_IMAGE)
     for part in parts:
         open_part(part, SAMPLES).close()
+    scores = [run.out / entry.path for entry in run.ledger.outputs("score", "scores/")]
+    for part in scores:
+        open_part(part, SCORES).close()
     try:
         with (
             tempfile.TemporaryDirectory(dir=stage.scratch) as folder,
             _connect(Path(folder), run) as db,
         ):
+            _load_scores(db, scores)
             _load(db, parts, run)
             yield db
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
@@ -106,13 +110,21 @@ def _connect(folder: Path, run: Run) -> duckdb.DuckDBPyConnection:
     return db
 
 
+def _load_scores(db: duckdb.DuckDBPyConnection, parts: list[Path]) -> None:
+    """Table `scores`, empty where the recipe asks for none."""
+    db.register("nothing", SCORES.empty_table())
+    db.execute("CREATE TABLE scores AS SELECT * FROM nothing")
+    db.unregister("nothing")
+    if parts:
+        db.execute("INSERT INTO scores SELECT * FROM read_parquet(?)", [[str(p) for p in parts]])
+
+
 def _load(db: duckdb.DuckDBPyConnection, parts: list[Path], run: Run) -> None:
     # The order of webpairs_core.keys.shuffle_rank: the hex of a digest sorts as its bytes do.
     db.execute("CREATE MACRO shuffle_rank(key) AS sha256(getvariable('seed') || key)")
     db.execute("SET VARIABLE seed = ?::BLOB", [run.recipe.seed.to_bytes(8, "big", signed=True)])
     limit = f"ORDER BY shuffle_rank(key) LIMIT {run.limit}" if run.limit else ""
     columns = ", ".join(f'"{name}"' for name in dict.fromkeys(_LOADED))
-    db.register("scores", SCORES.empty_table())
     db.execute(
         f"""
         CREATE TABLE samples AS

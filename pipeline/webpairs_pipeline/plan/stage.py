@@ -16,7 +16,7 @@ from webpairs_core.errors import NothingLeft
 from webpairs_core.funnel import Funnel
 from webpairs_core.ledger import Stage
 from webpairs_core.schema import REJECTS, write_part
-from webpairs_pipeline.plan import balance, blocklist, duplicates, rules
+from webpairs_pipeline.plan import balance, blocklist, decontaminate, duplicates, rules
 from webpairs_pipeline.plan.database import NO_IMAGE, PLANNED, Work, batches, samples
 from webpairs_pipeline.run import Made, Run
 from webpairs_shards.plan import shard_bounds, write_plan
@@ -28,6 +28,7 @@ STEPS: tuple[Callable[[Work], dict[str, Any]], ...] = (
     blocklist.run,
     rules.run,
     duplicates.run,
+    decontaminate.run,
     balance.run,
 )
 """In their order: what one drops, the next ones never see. Each returns facts for the report."""
@@ -64,7 +65,7 @@ def _plan(work: Work) -> tuple[Funnel, dict[str, Any]]:
     if not kept:
         raise NothingLeft(
             f"nothing is left of {rows_in:,} samples ({_words(reasons)}): loosen the [[filters]] "
-            "of samples and [balance] in the recipe"
+            "of samples, [decontaminate] and [balance] in the recipe"
         )
     unit.rows(_REJECTS_PATH, write_part(unit.path(_REJECTS_PATH), _rejects(db), REJECTS))
     write_plan(
