@@ -222,8 +222,10 @@ def _stages(args: argparse.Namespace) -> dict[str, Any]:
         if args.fresh:
             for spec in specs:
                 run.ledger.reset(spec.name)
+        # Scores are of what was fetched: the limit bounds what is chosen from it.
+        limited = next(spec for spec in specs if spec.name != "score")
         for spec in specs:
-            made[spec.name] = _one_stage(spec, run, is_first=spec is specs[0], args=args)
+            made[spec.name] = _one_stage(spec, run, is_first=spec is limited, args=args)
     from webpairs_pipeline.report import write_report_json
 
     write_report_json(run.out)
