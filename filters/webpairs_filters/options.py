@@ -35,7 +35,8 @@ class BlocklistSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     files: tuple[str, ...] = ()
     """Lists of hashes. A listed image has the outcome `blocked`, and nothing else of it is kept.
-    Lists that grow after a fetch are asked again when the shards are planned."""
+    SHA-256, pHash and PDQ that come after a fetch count when the shards are planned: the picture is
+    erased from samples/ and drops as `blocked`; its row with URL and hashes stays there."""
     phash_distance: Annotated[int, Meta(ge=0, le=16)] = 4
     """Bits of 64."""
     pdq_distance: Annotated[int, Meta(ge=0, le=63)] = 31
@@ -80,5 +81,5 @@ class BalanceSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Pointwise mutual information of a bigram of a built list, in bits: 5 is 32 times as often as
     by chance. It cannot pass log2(words of the corpus / min_count), so that MetaCLIP's 30, for all
     of Wikipedia and no least count, would leave nothing here."""
-    max_entries: Annotated[int, Meta(ge=1)] = 500_000
+    max_entries: Annotated[int, Meta(ge=1, le=2**31)] = 500_000
     """Entries of a built list, the most frequent ones (CLIP: 500,000)."""

@@ -63,11 +63,14 @@ def load_preset(name: str) -> Preset:
 
 def merge_into(raw: dict[str, Any], preset: Preset) -> None:
     """Complete a parsed recipe: its own keys win, its own filters come after the preset's."""
+    own = raw.get("filters", [])
+    if not isinstance(own, list):
+        return  # the decoder says what is wrong
     for rule in preset.rules:
         for place, value in rule.set.items():
             section, key = place.split(".")
-            raw.setdefault(section, {}).setdefault(key, value)
-    own = raw.get("filters", [])
+            if isinstance(own_section := raw.setdefault(section, {}), dict):
+                own_section.setdefault(key, value)
     raw["filters"] = [*(dict(rule.filter) for rule in preset.rules if rule.filter), *own]
 
 

@@ -46,7 +46,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(run: Run, stage: Stage) -> Made:
     """Filter every part of pairs that is not done yet; raise NothingLeft when no pair is kept."""
-    check_lists([path for each in run.recipe.pair_filters for path in each.files()])
+    recipe = run.recipe
+    # Those of later stages, too: better now than after a fetch of days.
+    later = [*recipe.blocklist.files, *filter(None, [recipe.balance.entries])]
+    check_lists([path for each in recipe.pair_filters for path in each.files()] + later)
     tasks = _tasks(run, stage)
     left = [task for task in tasks if not stage.is_done(task.part.stem)]
     with Progress("filter", "pairs", sum(task.n_rows for task in left)) as progress:

@@ -52,7 +52,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A whole run. A section that the file leaves out has its defaults."""
 
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    seed: Annotated[int, Meta(ge=0)] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     preset: str = ""
     """A published rule set, which fills in what the recipe does not say itself; `webpairs show
     preset` lists them."""
@@ -119,7 +119,9 @@ def recipe_from(raw: dict[str, Any], overrides: list[str], name: str) -> Recipe:
     for override in overrides:
         _override(raw, override)
     preset = raw.pop("preset", "")
-    if preset and isinstance(preset, str):
+    if not isinstance(preset, str):
+        raise RecipeError(f'{name}: preset must be one name, as in preset = "datacomp-basic"')
+    if preset:
         found = load_preset(preset)
         merge_into(raw, found)
         raw["applied_preset"] = f"{preset} {found.version}"

@@ -10,12 +10,14 @@ from candidates_fixture import build_candidates
 from fetch_fixture import FETCH, run_of, samples
 from hostile_web import HostileWeb, answer, picture
 from samples_fixture import build_samples, make_run, shard
+from webpairs_core.errors import RecipeError
 from webpairs_core.schema import REJECTS, read_table
 from webpairs_filters.options import BlocklistSection
 from webpairs_pipeline.run import Run
 from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
 from webpairs_shards.image import process_image
 from webpairs_shards.options import ImageSection
+from webpairs_shards.verify import verify
 
 PLAN = next(spec for spec in STAGES if spec.name == "plan")
 LISTED, OTHER = (picture(300, 240, seed=i) for i in (1, 2))
@@ -83,3 +85,40 @@ def test_an_edit_of_the_list_plans_anew_and_fetches_nothing(tmp_path: Path) -> N
         marks.append([fingerprint(spec, run) for spec in (*STAGES[:4], PLAN)])
     assert marks[0][:4] == marks[1][:4]
     assert marks[0][4] != marks[1][4]
+
+
+def test_what_was_erased_never_comes_back(tmp_path: Path) -> None:
+    """Whatever the lists say later, also none, and also a PDQ list, which looks at pictures."""
+    out = build_samples(tmp_path / "out", 20)
+    [part, _] = sorted(out.glob("samples/*.parquet"))
+    first, second = (samples(out, part.name).to_pylist()[i] for i in (3, 5))
+    listed = tmp_path / "list.txt"
+    n = []
+    for lines in (f"sha256:{first['sha256']}", f"sha256:{second['sha256']}", "# none"):
+        listed.write_text(lines)
+        shards = shard(with_list(make_run(out), listed))
+        assert verify(shards, workers=1).faults == []
+        n.append(verify(shards, workers=1).n_samples)
+    assert n == [19, 18, 18]
+
+
+def test_a_plan_that_fails_leaves_no_listed_image_in_old_shards(tmp_path: Path) -> None:
+    out = build_samples(tmp_path / "out", 20)
+    shards = shard(make_run(out))
+    [part, _] = sorted(out.glob("samples/*.parquet"))
+    listed = tmp_path / "list.txt"
+    listed.write_text(samples(out, part.name).to_pylist()[3]["sha256"])
+    run = with_list(make_run(out, balance={"per_entry": 1, "entries": "nowhere.txt"}), listed)
+    with pytest.raises(RecipeError, match=r"nowhere\.txt"):
+        run_stage(PLAN, run)
+    assert list(shards.glob("*.tar")) == []
+
+
+def test_digests_of_bytes_that_are_gone_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = build_samples(tmp_path / "out", 4)
+    listed = tmp_path / "list.txt"
+    listed.write_text("0" * 32)
+    run_stage(PLAN, with_list(make_run(out), listed))
+    assert "1 MD5 and SHA-1 of the blocklist count when an image is fetched only" in caplog.text

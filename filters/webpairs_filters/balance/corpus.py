@@ -25,6 +25,8 @@ from webpairs_filters.options import BalanceSection
 
 _SCHEMA = pa.schema([("first", pa.string()), ("second", pa.string()), ("count", pa.int64())])
 _MEMORY = "1GB"
+_MAX_ENTRY_CHARS = 100
+"""Longer ones are no words: addresses, digits, text without spaces that nobody cut."""
 
 
 def count_words(texts: Iterable[pa.Array], path: Path, *, ignore_case: bool) -> None:
@@ -91,7 +93,8 @@ def _select(
             FROM read_parquet($paths) WHERE second IS NOT NULL
             GROUP BY first, second HAVING sum(count) >= $min_count
         ), entries AS (
-            SELECT word AS entry, n FROM words WHERE n >= $min_count
+            SELECT word AS entry, n FROM words
+            WHERE n >= $min_count AND length(word) <= $max_chars
             UNION ALL
             SELECT bigrams.first || ' ' || bigrams.second, bigrams.n
             FROM bigrams
@@ -99,6 +102,7 @@ def _select(
             JOIN words AS b ON b.word = bigrams.second
             WHERE log2(bigrams.n::DOUBLE * (SELECT sum(n) FROM words) / (a.n::DOUBLE * b.n))
                 >= $min_pmi
+                AND length(bigrams.first) + length(bigrams.second) < $max_chars
         )
         SELECT entry FROM entries ORDER BY n DESC, entry LIMIT $max_entries
         """,
@@ -107,6 +111,7 @@ def _select(
             "min_count": section.min_count,
             "min_pmi": section.min_pmi,
             "max_entries": section.max_entries,
+            "max_chars": _MAX_ENTRY_CHARS,
         },
     ).fetchall()
     return tuple(entry for (entry,) in rows)

@@ -23,7 +23,7 @@ def load_entries(path: Path, *, ignore_case: bool) -> tuple[str, ...]:
         ) from None
     text = _decoded(data, path)
     # Only \n ends a line: str.splitlines would cut at characters that may stand in an entry.
-    listed = _from_json(text, path) if path.suffix == ".json" else text.split("\n")
+    listed = _from_json(text, path) if path.suffix.lower() == ".json" else text.split("\n")
     entries = distinct(listed, ignore_case=ignore_case)
     if not entries:
         raise RecipeError(

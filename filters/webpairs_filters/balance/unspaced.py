@@ -38,25 +38,33 @@ def is_spaced(entry: str) -> bool:
     return not (_SCRIPTS.match(entry[0]) or _SCRIPTS.match(entry[-1]))
 
 
+_PIECE_BYTES = 4_096
+
+
 class UnspacedEntries:
     """Finds some entries of a list, given by their numbers in it."""
 
     def __init__(self, entries: Sequence[str], numbers: npt.NDArray[np.uint32]) -> None:
         self._numbers = numbers
-        self._automaton = ahocorasick_rs.BytesAhoCorasick(
-            [pattern(entries[number]).encode("utf-8") for number in numbers]
-        )
+        patterns = [pattern(entries[number]).encode("utf-8") for number in numbers]
+        self._n_overlap = max(map(len, patterns), default=1) - 1
+        self._automaton = ahocorasick_rs.BytesAhoCorasick(patterns)
 
     def find(self, piece: Slice) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
-        """(row of the slice, number of the entry) of each match, repeats included."""
+        """(row of the slice, number of the entry) of each match, in no order."""
         rows, found = array("q"), array("I")
         if len(self._numbers) and not piece.joined.isascii():
             find, first = self._automaton.find_matches_as_indexes, itemgetter(0)
             for row, text in enumerate(padded_texts(piece.joined)):
-                if not text.isascii():
-                    matches = find(text, overlapping=True)
-                    found.extend(map(first, matches))
-                    rows.extend(repeat(row, len(matches)))
+                if text.isascii():
+                    continue
+                # In pieces, each entry once: a text made for it meets every entry at every place.
+                hits: set[int] = set()
+                for at in range(0, len(text), _PIECE_BYTES):
+                    piece_of_it = text[at : at + _PIECE_BYTES + self._n_overlap]
+                    hits.update(map(first, find(piece_of_it, overlapping=True)))
+                found.extend(hits)
+                rows.extend(repeat(row, len(hits)))
         return (
             np.asarray(rows, np.int64),
             self._numbers[np.asarray(found, np.uint32)],

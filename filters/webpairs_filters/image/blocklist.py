@@ -49,6 +49,11 @@ class ImageBlocklist:
         return sum(map(len, self._exact.values())) + len(self._phashes) + len(self._pdq)
 
     @property
+    def n_of_bytes(self) -> int:
+        """MD5 and SHA-1: digests of the bytes received, which nobody keeps."""
+        return sum(len(self._exact.get(name, ())) for name in ("md5", "sha1"))
+
+    @property
     def has_pdq(self) -> bool:
         """Whether pictures must be looked at beside their pHash."""
         return len(self._pdq) > 0

@@ -1,6 +1,8 @@
 """Presets: data that a recipe decodes, each rule with its source, each gap by name."""
 
+import re
 import tomllib
+from typing import Any
 
 import msgspec
 import pytest
@@ -82,3 +84,17 @@ def test_show_prints_them() -> None:
     wrong = webpairs("show", "preset", "alien")
     assert (wrong.code, wrong.out) == (2, "")
     assert "did you mean 'align'" in wrong.sentence
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        ({"preset": 3}, "preset must be one name"),
+        ({"preset": ["align"]}, "preset must be one name"),
+        ({"preset": "align", "dedup": 3}, "Expected `object`, got `int` - at `dedup`"),
+        ({"preset": "align", "filters": 3}, "Expected `array`, got `int` - at `filters`"),
+    ],
+)
+def test_what_is_no_recipe_is_one_sentence(raw: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(sentence)):
+        recipe_from({"name": "x", **raw}, [], "x.toml")
