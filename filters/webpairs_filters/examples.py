@@ -34,6 +34,11 @@ class Example(msgspec.Struct, frozen=True, order=True):
     text: str
 
 
+def example(key: bytes, url: str, text: str) -> Example:
+    """One of them, cut to what is shown."""
+    return Example(key.hex(), url[:_MAX_CHARS], text[:_MAX_CHARS])
+
+
 Examples = dict[str, list[Example]]
 """At most `EXAMPLES` for each reason, by key."""
 
@@ -63,10 +68,7 @@ def with_examples(
         return known
     few = pa.array(rows)
     columns = (batch[name].take(few).to_pylist() for name in ("key", "url", "text"))
-    shown = (
-        Example(key.hex(), url[:_MAX_CHARS], text[:_MAX_CHARS])
-        for key, url, text in zip(*columns, strict=True)
-    )
+    shown = (example(*row) for row in zip(*columns, strict=True))
     return _first([*known, *shown])
 
 

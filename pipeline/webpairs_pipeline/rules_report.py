@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 
-from webpairs_core.ledger import Ledger
+from webpairs_core.ledger import DONE, Ledger
 from webpairs_filters.catalog import OfPairs
 from webpairs_filters.examples import Examples, merge_examples
 
 EXAMPLES_FOLDER = "run/examples/"
 """Where the filter stage leaves the examples of each part, as JSON, relative to OUT."""
+PLAN_EXAMPLES = "plan/examples.json"
+"""Those of the filters of samples."""
 Rules = dict[str, dict[str, int]]
 """By reason, in the order of the recipe: rows dropped `first`, and rows dropped `alone`."""
 
@@ -46,8 +48,11 @@ def rules_html(out: Path, rules: Rules) -> str:
 
 
 def examples_of_run(out: Path) -> Examples:
-    """The examples of all parts of a finished filter stage."""
-    parts = Ledger(out).outputs("filter", EXAMPLES_FOLDER)
+    """The examples of all parts of a finished filter stage, and of a finished plan."""
+    ledger = Ledger(out)
+    parts = ledger.outputs("filter", EXAMPLES_FOLDER)
+    if ledger.stage("plan").is_done(DONE):
+        parts += ledger.outputs("plan", PLAN_EXAMPLES)
     decoder = msgspec.json.Decoder(Examples)
     return merge_examples(decoder.decode((out / part.path).read_bytes()) for part in parts)
 

@@ -1,5 +1,6 @@
 """Plans: near-duplicates out, one shuffle over all, nothing that depends on parts or on time."""
 
+import html
 from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -13,6 +14,8 @@ from webpairs_core.errors import NothingLeft, PartCorrupt
 from webpairs_core.keys import shuffle_rank
 from webpairs_core.schema import PLAN, REJECTS, SAMPLES, read_table
 from webpairs_filters.duplicates.keeper import best_first
+from webpairs_pipeline.report import write_html
+from webpairs_pipeline.rules_report import examples_of_run
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
 
@@ -153,6 +156,10 @@ def test_filters_of_samples_give_their_reasons(tmp_path: Path) -> None:
     assert {row["reason"] for row in rejects} == {"image_too_small"}
     assert all(row["dup_of"] is None for row in rejects)
     assert made.info["rules"]["image_too_small"] == {"first": 7, "alone": 7}
+    shown = examples_of_run(out)["image_too_small"]
+    assert [each.key for each in shown] == sorted(row["key"].hex() for row in rejects)
+    page = write_html(out).read_text("utf-8")
+    assert all(each.text in html.unescape(page) for each in shown)
     with pytest.raises(NothingLeft, match=r"image_format 33, image_too_small 7"):
         run_stage(PLAN_STAGE, make_run(out, filters=filters))
 
