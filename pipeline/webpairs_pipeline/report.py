@@ -58,6 +58,13 @@ def info_lines(stage: str, info: dict[str, Any]) -> list[str]:
     ]
     lines += rule_lines(info.get("rules", {}))
     lines += _balance_lines(info["balance"]) if "balance" in info else []
+    if found := info.get("decontaminate"):
+        of = f" of {found['n_pictures']:,} pictures" if "n_pictures" in found else ""
+        damaged = f" ({n:,} cannot be decoded)" if (n := found.get("n_damaged")) else ""
+        lines.append(
+            f"evaluation sets{of}{damaged}: {found['n_dropped']:,} samples show one of them, see "
+            "plan/decontaminated.parquet"
+        )
     plain = {k: v for k, v in info.items() if isinstance(v, int | float | str) and k != "sets"}
     if plain:
         shown = ", ".join(

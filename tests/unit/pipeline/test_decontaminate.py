@@ -14,6 +14,7 @@ from samples_fixture import build_samples, make_run
 from webpairs_core.errors import RecipeError
 from webpairs_core.schema import DECONTAMINATED, PLAN, REJECTS, SAMPLES, read_table
 from webpairs_pipeline.evaluation_sets import EvalTask, read_pictures, set_files
+from webpairs_pipeline.report import info_lines
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
 from webpairs_shards.image import process_image
@@ -99,6 +100,10 @@ def test_copies_in_folders_and_tars_go_and_nothing_else(
     assert {row["reason"] for row in [*rejects, *listed]} == {"eval_near_duplicate"}
     assert made.funnels[0].rejected == {"eval_near_duplicate": 3}
     assert made.info["decontaminate"] == {"n_pictures": 4, "n_damaged": 2, "n_dropped": 3}
+    assert (
+        "evaluation sets of 4 pictures (2 cannot be decoded): 3 samples show one of them, see "
+        "plan/decontaminated.parquet"
+    ) in info_lines("plan", made.info)
     for row in listed:
         sample, _ = stored(out)[row["key"]]
         (shown,) = (p for p in pictures([folder]) if p[0] == row["match"])
