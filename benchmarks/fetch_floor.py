@@ -34,11 +34,11 @@ from fetch_against import N_START, measured
 from fetch_tools import Webpairs, Work
 from image_corpus import add_corpus_options, corpus, statistics
 from nginx import nginx
-from webpairs_shards import jpeg
-from webpairs_shards.image import process_image
+from webpairs_shards.image import jpeg
+from webpairs_shards.image.phash import phash
+from webpairs_shards.image.process import process_image
+from webpairs_shards.image.resize import Size, shrink_bytes, shrunk_size
 from webpairs_shards.options import ImageSection
-from webpairs_shards.phash import phash
-from webpairs_shards.resize import Size, shrink_bytes, shrunk_size
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -135,7 +135,7 @@ def webpairs(mode: str) -> Steps:
     """All of process_image: header, rights, hash and the rest are counted as decode."""
     import msgspec
 
-    from webpairs_shards.image import process_image
+    from webpairs_shards.image.process import process_image
     from webpairs_shards.options import ImageSection
 
     fields = {"min_side_px": 1, "max_aspect": 100, "size_px": SIDE, "quality": QUALITY}
@@ -148,7 +148,7 @@ def stored_pixels(mode: str, data: bytes) -> bytes:
     import msgspec
     from PIL import Image
 
-    from webpairs_shards.image import process_image
+    from webpairs_shards.image.process import process_image
     from webpairs_shards.options import ImageSection
 
     fields = {"min_side_px": 1, "max_aspect": 100, "size_px": SIDE, "format": "png"}

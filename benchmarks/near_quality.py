@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from webpairs_core.records import Outcome
 from webpairs_filters.duplicates.near import near_duplicates
-from webpairs_shards.image import process_image
+from webpairs_shards.image.process import process_image
 from webpairs_shards.options import ImageSection
 
 MAX_DISTANCE = 10

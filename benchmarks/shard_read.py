@@ -12,7 +12,7 @@ from pathlib import Path
 
 from make_samples import make_samples
 from measure import Cost, cost_of, report
-from webpairs_shards.reader import open_shards
+from webpairs_shards.read.reader import open_shards
 
 N_WARM = 100
 """Samples read before the clock starts."""

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from webpairs_core.records import Outcome
-from webpairs_shards.decode_worker import Job
-from webpairs_shards.processed import Processed
+from webpairs_shards.image.decode_worker import Job
+from webpairs_shards.image.processed import Processed
 
 
 class _Touch:

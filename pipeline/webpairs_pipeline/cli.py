@@ -287,7 +287,7 @@ def _funnel_dict(funnel: Any) -> dict[str, Any]:
 
 def _verify(args: argparse.Namespace) -> dict[str, Any]:
     from webpairs_core.errors import ShardCorrupt
-    from webpairs_shards.verify import verify
+    from webpairs_shards.check.verify import verify
 
     checked = verify(args.shards, args.workers)
     if checked.faults:

@@ -77,7 +77,7 @@ def read_pictures(task: EvalTask) -> Iterator[EvalPicture]:
 
     Raises RecipeError for a tar that cannot be read.
     """
-    from webpairs_shards.image import process_image
+    from webpairs_shards.image.process import process_image
 
     section = msgspec.structs.replace(task.section, min_side_px=1, max_aspect=65_535.0)
     for name, data in _encoded(task.files):

@@ -31,8 +31,8 @@ from webpairs_crawler.images.recheck import MUST_GO, Checked, Verdict, gravest, 
 from webpairs_pipeline.asked import Address, Asked
 from webpairs_pipeline.recipe import Recipe, recipe_dict, recipe_from
 from webpairs_pipeline.serve import serving
-from webpairs_shards.layout import MANIFEST
-from webpairs_shards.manifest import Manifest, read_manifest
+from webpairs_shards.format.layout import MANIFEST
+from webpairs_shards.format.manifest import Manifest, read_manifest
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
 _LIST = pa.schema(

@@ -94,7 +94,7 @@ def show(shards: Path, n_samples: int, *, is_quiet: bool) -> dict[str, Any]:
 
     Raises ShardError when the folder holds no shards.
     """
-    from webpairs_shards.sheet import contact_sheet
+    from webpairs_shards.check.sheet import contact_sheet
 
     target = shards.resolve().parent / "contact_sheet.png"
     contact_sheet(shards, target, n_samples)

@@ -24,7 +24,7 @@ from webpairs_pipeline.evaluation_sets import EvalTask, no_picture, read_picture
 from webpairs_pipeline.run import Made, Run
 
 if TYPE_CHECKING:
-    from webpairs_shards.writer import SampleImages
+    from webpairs_shards.write.writer import SampleImages
     from webpairs_trainer.embed import Embedder, Vectors
 
 SCORES_FOLDER = "scores/"
@@ -122,7 +122,7 @@ def _shown(run: Run, embedder: "Embedder") -> _Shown:
 def _score_part(scorer: _Scorer, stage: Stage, part: Path) -> int:
     """Score one part and commit it; return how many images it has."""
     # Here because webdataset, which it brings, imports torch where torch is installed.
-    from webpairs_shards.writer import SampleImages
+    from webpairs_shards.write.writer import SampleImages
 
     path = f"{SCORES_FOLDER}{part.name}"
     rows = (r for r in _fetched(part) if scorer.wanted is None or r["key"] in scorer.wanted)

@@ -13,12 +13,12 @@ from webpairs_pipeline.plan.stage import PLAN_PATH
 from webpairs_pipeline.recipe import recipe_dict, recipe_digest
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import STAGES
-from webpairs_shards.card import dataset_card, survey
-from webpairs_shards.croissant import encode_croissant
-from webpairs_shards.layout import CARD, CROISSANT, MANIFEST, SIZES, shard_stem
-from webpairs_shards.manifest import Manifest, ShardEntry, encode_manifest, encode_sizes
-from webpairs_shards.plan import read_plan
-from webpairs_shards.writer import SampleImages, ShardFiles, planned_samples, write_shard
+from webpairs_shards.format.card import dataset_card, survey
+from webpairs_shards.format.croissant import encode_croissant
+from webpairs_shards.format.layout import CARD, CROISSANT, MANIFEST, SIZES, shard_stem
+from webpairs_shards.format.manifest import Manifest, ShardEntry, encode_manifest, encode_sizes
+from webpairs_shards.write.plan import read_plan
+from webpairs_shards.write.writer import SampleImages, ShardFiles, planned_samples, write_shard
 
 _MANIFEST_UNIT = "manifest"
 

@@ -15,9 +15,9 @@ from webpairs_core.schema import REJECTS, read_table
 from webpairs_filters.options import BlocklistSection
 from webpairs_pipeline.run import Run
 from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
-from webpairs_shards.image import process_image
+from webpairs_shards.check.verify import verify
+from webpairs_shards.image.process import process_image
 from webpairs_shards.options import ImageSection
-from webpairs_shards.verify import verify
 
 PLAN = next(spec for spec in STAGES if spec.name == "plan")
 LISTED, OTHER = (picture(300, 240, seed=i) for i in (1, 2))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from webpairs_shards import phash as module
-from webpairs_shards.phash import phash
+from webpairs_shards.image import phash as module
+from webpairs_shards.image.phash import phash
 
 
 def by_imagehash(picture: Image.Image) -> int:

@@ -8,7 +8,7 @@ import aiohttp
 
 from webpairs_core.records import Outcome
 from webpairs_crawler.images.answers import BodyRefused
-from webpairs_shards.sniff import SNIFF_BYTES, sniff
+from webpairs_shards.image.sniff import SNIFF_BYTES, sniff
 
 GRACE_S = 5.0
 MIN_BYTES_PER_S = 1024

@@ -20,7 +20,7 @@ import msgspec
 
 from webpairs_core import files
 from webpairs_crawler.images.answers import Fetched
-from webpairs_shards.processed import Processed
+from webpairs_shards.image.processed import Processed
 
 _HEAD = struct.Struct("<III")
 

@@ -22,7 +22,7 @@ from webpairs_core.records import Outcome
 from webpairs_core.schema import SAMPLES, read_part
 from webpairs_pipeline.recipe import recipe_dict
 from webpairs_pipeline.run import Run
-from webpairs_shards.processed import Processed, Rights
+from webpairs_shards.image.processed import Processed, Rights
 
 _IN_THE_FILE = ("iptc:", "c2pa:")
 """Signals that were read inside an image; those of its site and headers are asked for anew."""

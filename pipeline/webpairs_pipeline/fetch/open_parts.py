@@ -22,8 +22,8 @@ from webpairs_pipeline.fetch.known import Known, KnownImage
 from webpairs_pipeline.fetch.progress import FetchProgress
 from webpairs_pipeline.fetch.sources import Line, Source
 from webpairs_pipeline.run import Run
-from webpairs_shards.decode_pool import DecodePool
-from webpairs_shards.processed import Processed
+from webpairs_shards.image.decode_pool import DecodePool
+from webpairs_shards.image.processed import Processed
 
 WINDOW_ROWS = 32_768
 """About so many rows wait for their hosts at once: enough to meet many hosts, at half a kB each."""

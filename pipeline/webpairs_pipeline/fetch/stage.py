@@ -25,8 +25,8 @@ from webpairs_pipeline.fetch.timings import timings
 from webpairs_pipeline.input_parts import input_parts
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.serve import serving
-from webpairs_shards.decode_pool import DecodePool
-from webpairs_shards.decode_worker import image_job
+from webpairs_shards.image.decode_pool import DecodePool
+from webpairs_shards.image.decode_worker import image_job
 
 
 def run(run: Run, stage: Stage) -> Made:

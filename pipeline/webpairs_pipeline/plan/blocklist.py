@@ -17,7 +17,7 @@ from webpairs_core.files import disk_errors
 from webpairs_filters.image.blocklist import ImageBlocklist
 from webpairs_pipeline.plan.database import Work, batches, drop
 from webpairs_pipeline.run import Run
-from webpairs_shards.writer import SampleImages
+from webpairs_shards.write.writer import SampleImages
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from webpairs_core.schema import REJECTS, write_part
 from webpairs_pipeline.plan import balance, blocklist, decontaminate, duplicates, rules
 from webpairs_pipeline.plan.database import NO_IMAGE, PLANNED, Work, batches, samples
 from webpairs_pipeline.run import Made, Run
-from webpairs_shards.plan import shard_bounds, write_plan
+from webpairs_shards.write.plan import shard_bounds, write_plan
 
 PLAN_PATH = "plan/plan.parquet"
 _REJECTS_PATH = "rejects/plan/part-00000.parquet"

@@ -17,9 +17,9 @@ from webpairs_pipeline.evaluation_sets import EvalTask, read_pictures, set_files
 from webpairs_pipeline.report import info_lines
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
-from webpairs_shards.image import process_image
+from webpairs_shards.image.process import process_image
 from webpairs_shards.options import ImageSection
-from webpairs_shards.writer import SampleImages
+from webpairs_shards.write.writer import SampleImages
 
 PLAN_STAGE = next(spec for spec in STAGES if spec.name == "plan")
 NO_DEDUP = {"near_duplicate_distance": -1, "same_bytes": False}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from webpairs_core.records import Outcome
 from webpairs_crawler.images.answers import Fetched, Timing
 from webpairs_pipeline.fetch.journal import Journal, Row
-from webpairs_shards.processed import Processed, Rights
+from webpairs_shards.image.processed import Processed, Rights
 
 
 def row(place: int) -> Row:

@@ -18,7 +18,7 @@ from webpairs_pipeline import score_stage
 from webpairs_pipeline.recipe import recipe_from
 from webpairs_pipeline.run import Run
 from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
-from webpairs_shards.writer import SampleImages
+from webpairs_shards.write.writer import SampleImages
 from webpairs_trainer.embed import load_embedder
 
 SPECS = {spec.name: spec for spec in STAGES}

@@ -9,8 +9,8 @@ import cbor2
 import pytest
 
 from rights_files import assertion, box, denial, manifest_store, superbox, with_c2pa
-from webpairs_shards.c2pa import training_uses
-from webpairs_shards.embedded import find_embedded
+from webpairs_shards.image.c2pa import training_uses
+from webpairs_shards.image.embedded import find_embedded
 
 
 @pytest.mark.parametrize("label", ["c2pa.training-mining", "cawg.training-mining"])

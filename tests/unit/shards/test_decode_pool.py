@@ -15,10 +15,10 @@ from decode_jobs import make_stillborn_job, make_unruly_job
 from hostile_web import picture
 from webpairs_core.errors import WebpairsError
 from webpairs_core.records import Outcome
-from webpairs_shards.decode_pool import DecodePool, _Worker
-from webpairs_shards.decode_worker import Factory, image_job
+from webpairs_shards.image.decode_pool import DecodePool, _Worker
+from webpairs_shards.image.decode_worker import Factory, image_job
+from webpairs_shards.image.processed import Processed
 from webpairs_shards.options import ImageSection
-from webpairs_shards.processed import Processed
 
 
 def run_all(

@@ -18,10 +18,10 @@ from PIL import Image, ImageCms, ImageOps
 from hostile_web import picture
 from image_files import pixels, png_head, saved, srgb_profile, swapped_profile
 from webpairs_core.records import Outcome
-from webpairs_shards.image import process_image
+from webpairs_shards.image.process import process_image
+from webpairs_shards.image.processed import Processed
+from webpairs_shards.image.sniff import sniff
 from webpairs_shards.options import ImageSection
-from webpairs_shards.processed import Processed
-from webpairs_shards.sniff import sniff
 
 RED, GREEN, BLUE = (220, 20, 20), (20, 200, 20), (20, 20, 220)
 
@@ -260,7 +260,7 @@ class TestOutput:
         file.write_bytes(picture(700, 500))
         code = (
             "import sys,hashlib;from pathlib import Path;"
-            "from webpairs_shards.image import process_image as p;"
+            "from webpairs_shards.image.process import process_image as p;"
             "from webpairs_shards.options import ImageSection as S;"
             "print([hashlib.sha256(p(Path(sys.argv[1]).read_bytes(),S(format=f)).data).hexdigest()"
             " for f in ('jpg','webp','png')])"

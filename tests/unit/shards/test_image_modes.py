@@ -13,7 +13,7 @@ from PIL import Image
 from image_corpus import drawn
 from image_files import pixels, png_chunk, png_head, saved, swapped_profile
 from webpairs_core.records import Outcome
-from webpairs_shards.image import process_image
+from webpairs_shards.image.process import process_image
 from webpairs_shards.options import ImageSection
 
 SIZES = ((900, 700), (620, 1100), (1600, 1200), (500, 330), (300, 280))

@@ -10,7 +10,7 @@ import pytest
 
 from samples_fixture import build_shards
 from webpairs_core.errors import SchemaMismatch, ShardCorrupt
-from webpairs_shards.index import RECORD, read_index, walk_tar
+from webpairs_shards.format.index import RECORD, read_index, walk_tar
 
 
 @pytest.fixture(scope="module")

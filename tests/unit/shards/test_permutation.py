@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webpairs_shards.permutation import permute
+from webpairs_shards.read.permutation import permute
 
 
 def _order(n: int, seed: int = 0, epoch: int = 0) -> list[int]:

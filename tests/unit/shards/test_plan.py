@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from webpairs_core.errors import PartCorrupt
 from webpairs_core.schema import PLAN
-from webpairs_shards.plan import read_plan, shard_bounds, write_plan
+from webpairs_shards.write.plan import read_plan, shard_bounds, write_plan
 
 _BARE = pa.schema([field for field in PLAN if field.name not in ("shard", "row")])
 

@@ -12,7 +12,7 @@ import pytest
 
 from samples_fixture import build_shards
 from webpairs_core.errors import SchemaMismatch, ShardCorrupt, ShardError
-from webpairs_shards.reader import open_shards
+from webpairs_shards.read.reader import open_shards
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ from PIL import Image
 from hostile_web import picture
 from rights_files import VOCABULARY, denial, mining, packet, with_c2pa, with_xmp
 from webpairs_core.records import Outcome
-from webpairs_shards.embedded import Embedded, find_embedded
-from webpairs_shards.image import process_image
+from webpairs_shards.image.embedded import Embedded, find_embedded
+from webpairs_shards.image.process import process_image
+from webpairs_shards.image.processed import Rights
+from webpairs_shards.image.sniff import sniff
+from webpairs_shards.image.xmp import read_xmp
 from webpairs_shards.options import ImageSection
-from webpairs_shards.processed import Rights
-from webpairs_shards.sniff import sniff
-from webpairs_shards.xmp import read_xmp
 
 KINDS = ["JPEG", "PNG", "WEBP", "GIF", "AVIF"]
 SECTION = ImageSection(min_side_px=1, max_aspect=1e6)

@@ -10,10 +10,10 @@ from samples_fixture import build_shards
 from webpairs_core.errors import ShardError
 from webpairs_core.files import file_sha256
 from webpairs_core.funnel import Funnel
-from webpairs_shards.card import Survey, dataset_card, survey
-from webpairs_shards.layout import SampleJson
-from webpairs_shards.manifest import Manifest, encode_manifest, read_manifest
-from webpairs_shards.sheet import contact_sheet, wrap
+from webpairs_shards.check.sheet import contact_sheet, wrap
+from webpairs_shards.format.card import Survey, dataset_card, survey
+from webpairs_shards.format.layout import SampleJson
+from webpairs_shards.format.manifest import Manifest, encode_manifest, read_manifest
 
 N = 25
 

@@ -15,10 +15,10 @@ from PIL import Image
 from hostile_web import picture
 from image_files import pixels, png_chunk, saved, srgb_profile
 from webpairs_core.records import Outcome
-from webpairs_shards.image import process_image
+from webpairs_shards.image.process import process_image
+from webpairs_shards.image.sniff import sniff
+from webpairs_shards.image.strip import stripped
 from webpairs_shards.options import ImageSection
-from webpairs_shards.sniff import sniff
-from webpairs_shards.strip import stripped
 
 ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 SECRET = b"SECRET-PLACE"

@@ -13,11 +13,11 @@ from PIL import Image
 from samples_fixture import build_shards
 from webpairs_core.errors import ShardError
 from webpairs_core.files import file_sha256
-from webpairs_shards.index import write_index
-from webpairs_shards.judge import Fault, Members, judge_sample
-from webpairs_shards.layout import SampleJson, encode_json
-from webpairs_shards.reader import RawSample, open_shards
-from webpairs_shards.verify import verify
+from webpairs_shards.check.judge import Fault, Members, judge_sample
+from webpairs_shards.check.verify import verify
+from webpairs_shards.format.index import write_index
+from webpairs_shards.format.layout import SampleJson, encode_json
+from webpairs_shards.read.reader import RawSample, open_shards
 
 
 @pytest.fixture(scope="module")

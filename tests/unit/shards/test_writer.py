@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from webpairs_core.errors import PartCorrupt
 from webpairs_core.schema import PLAN, SHARD
-from webpairs_shards.index import read_index
-from webpairs_shards.layout import SampleJson, encode_json, member_extensions
-from webpairs_shards.writer import SampleImages, ShardFiles, sample_json, write_shard
+from webpairs_shards.format.index import read_index
+from webpairs_shards.format.layout import SampleJson, encode_json, member_extensions
+from webpairs_shards.write.writer import SampleImages, ShardFiles, sample_json, write_shard
 
 IMAGE = b"\xff\xd8 not a picture, but bytes \xff\xd9"
 

@@ -1,7 +1,7 @@
 """XMP packets made to cost time: each is read once, however its properties nest and repeat."""
 
 from rights_files import packet
-from webpairs_shards.xmp import read_xmp
+from webpairs_shards.image.xmp import read_xmp
 
 
 def test_a_property_inside_a_property_is_read_with_the_outer_one() -> None:

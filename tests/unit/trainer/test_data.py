@@ -11,7 +11,7 @@ import torch
 from samples_fixture import build_shards
 from tiny_models import TINY
 from webpairs_core.errors import TrainError
-from webpairs_shards.reader import RawSample, ShardReader, open_shards
+from webpairs_shards.read.reader import RawSample, ShardReader, open_shards
 from webpairs_trainer.data import Batch, BatchPlan, batches
 from webpairs_trainer.tokenizer import CaptionTokenizer
 

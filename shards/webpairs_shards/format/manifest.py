@@ -8,7 +8,7 @@ import msgspec
 
 from webpairs_core import __version__
 from webpairs_core.errors import SchemaMismatch, ShardCorrupt, ShardError
-from webpairs_shards.layout import MANIFEST
+from webpairs_shards.format.layout import MANIFEST
 
 SCHEMA = "shards/2"
 

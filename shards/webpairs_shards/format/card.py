@@ -9,7 +9,7 @@ import msgspec
 
 from webpairs_core.funnel import Funnel, table
 from webpairs_core.schema import SHARD, read_part
-from webpairs_shards.manifest import Manifest
+from webpairs_shards.format.manifest import Manifest
 
 _TOP_HOSTS = 20
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))

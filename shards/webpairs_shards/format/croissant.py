@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from webpairs_shards.layout import MANIFEST, SampleJson
-from webpairs_shards.manifest import Manifest
+from webpairs_shards.format.layout import MANIFEST, SampleJson
+from webpairs_shards.format.manifest import Manifest
 
 _CONTEXT: dict[str, Any] = {
     "@language": "en",

@@ -22,8 +22,8 @@ import msgspec
 
 from webpairs_core.errors import WebpairsError
 from webpairs_core.records import Outcome
-from webpairs_shards.decode_worker import Factory, Pipe
-from webpairs_shards.processed import Processed
+from webpairs_shards.image.decode_worker import Factory, Pipe
+from webpairs_shards.image.processed import Processed
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +150,5 @@ class _Worker:
         self._pipe.close()
 
 
-_MAIN = (
-    "import sys; from webpairs_shards.decode_worker import serve; serve(*map(int, sys.argv[1:]))"
-)
+_IMPORT = "import sys; from webpairs_shards.image.decode_worker import serve"
+_MAIN = f"{_IMPORT}; serve(*map(int, sys.argv[1:]))"

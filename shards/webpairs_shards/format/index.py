@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from webpairs_core.errors import SchemaMismatch, ShardCorrupt
-from webpairs_shards.layout import member_extensions
+from webpairs_shards.format.layout import member_extensions
 
 MAGIC = b"wpairidx"
 VERSION = 1

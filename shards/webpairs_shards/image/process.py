@@ -15,15 +15,15 @@ from typing import Any
 from PIL import Image
 
 from webpairs_core.records import Outcome
-from webpairs_shards import jpeg
-from webpairs_shards.colours import MALFORMED, to_rgb, to_srgb
+from webpairs_shards.image import jpeg
+from webpairs_shards.image.colours import MALFORMED, to_rgb, to_srgb
+from webpairs_shards.image.phash import look_at
+from webpairs_shards.image.processed import Processed
+from webpairs_shards.image.resize import frame, shrink, shrunk_size
+from webpairs_shards.image.rights import EXIF_ARTIST, EXIF_COPYRIGHT, read_rights
+from webpairs_shards.image.sniff import SNIFF_BYTES, sniff
+from webpairs_shards.image.strip import stripped
 from webpairs_shards.options import PILLOW_FORMAT, ImageSection
-from webpairs_shards.phash import look_at
-from webpairs_shards.processed import Processed
-from webpairs_shards.resize import frame, shrink, shrunk_size
-from webpairs_shards.rights import EXIF_ARTIST, EXIF_COPYRIGHT, read_rights
-from webpairs_shards.sniff import SNIFF_BYTES, sniff
-from webpairs_shards.strip import stripped
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {

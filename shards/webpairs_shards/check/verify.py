@@ -20,10 +20,10 @@ from webpairs_core.errors import PartCorrupt, SchemaMismatch, ShardCorrupt
 from webpairs_core.files import file_sha256
 from webpairs_core.process import die_with_parent
 from webpairs_core.schema import SHARD, read_table
-from webpairs_shards.index import Records, checksum, read_index
-from webpairs_shards.judge import Fault, Members, judge_sample
-from webpairs_shards.layout import CARD, CROISSANT, MANIFEST, SIZES, member_extensions
-from webpairs_shards.manifest import Manifest, ShardEntry, encode_sizes, read_manifest
+from webpairs_shards.check.judge import Fault, Members, judge_sample
+from webpairs_shards.format.index import Records, checksum, read_index
+from webpairs_shards.format.layout import CARD, CROISSANT, MANIFEST, SIZES, member_extensions
+from webpairs_shards.format.manifest import Manifest, ShardEntry, encode_sizes, read_manifest
 
 
 class VerifyReport(msgspec.Struct, frozen=True):

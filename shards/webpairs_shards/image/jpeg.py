@@ -11,8 +11,8 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from webpairs_shards.image.resize import Size, shrink, shrink_bytes
 from webpairs_shards.options import ImageSection
-from webpairs_shards.resize import Size, shrink, shrink_bytes
 
 _DECODED_OVER_STORED = {"faithful": 2.0, "fast": 1.0}
 """How much larger than the stored picture the scaled decode must be, at least: a DCT scaled to half

@@ -9,7 +9,7 @@ from webpairs_core.records import Outcome
 class Rights(msgspec.Struct, frozen=True):
     """What a file says about its rights; empty where it says nothing. At most 300 characters each.
 
-    Read by `webpairs_shards.rights`.
+    Read by `webpairs_shards.image.rights`.
     """
 
     creator: str = ""

@@ -18,8 +18,8 @@ from webdataset.writer import TarWriter
 from webpairs_core.errors import PartCorrupt
 from webpairs_core.schema import SHARD, write_part
 from webpairs_core.text import normalise_text
-from webpairs_shards.index import write_index
-from webpairs_shards.layout import SampleJson, encode_json
+from webpairs_shards.format.index import write_index
+from webpairs_shards.format.layout import SampleJson, encode_json
 
 OWNER = "webpairs"
 MODE = 0o444

@@ -11,7 +11,7 @@ import msgspec
 from PIL import Image
 
 from webpairs_core.records import TextSource
-from webpairs_shards.layout import KEY_PATTERN, SampleJson, encode_json
+from webpairs_shards.format.layout import KEY_PATTERN, SampleJson, encode_json
 from webpairs_shards.options import PILLOW_FORMAT
 
 _BROKEN = (OSError, SyntaxError, ValueError, IndexError, struct.error, zlib.error)

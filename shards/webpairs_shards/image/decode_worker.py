@@ -16,8 +16,8 @@ import msgspec
 
 from webpairs_core.process import die_with
 from webpairs_core.records import Outcome
+from webpairs_shards.image.processed import Processed
 from webpairs_shards.options import ImageSection
-from webpairs_shards.processed import Processed
 
 Job = Callable[[bytes], Processed]
 Factory = Callable[[], Job]
@@ -66,7 +66,9 @@ def image_job(section: ImageSection) -> Factory:
 
 
 def _make_image_job(section: ImageSection) -> Job:
-    from webpairs_shards.image import process_image  # numpy, imagehash: only workers pay for them
+    from webpairs_shards.image.process import (
+        process_image,  # numpy, imagehash: only workers pay for them
+    )
 
     def process(data: bytes) -> Processed:
         try:

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from webpairs_core.errors import ShardCorrupt, ShardError
-from webpairs_shards.index import RECORD, Index, Records, checksum, read_index
-from webpairs_shards.manifest import Manifest, ShardEntry, read_manifest
-from webpairs_shards.permutation import permute
+from webpairs_shards.format.index import RECORD, Index, Records, checksum, read_index
+from webpairs_shards.format.manifest import Manifest, ShardEntry, read_manifest
+from webpairs_shards.read.permutation import permute
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 16, 1_024
 """Samples whose places are looked up at once: few at first, so that a short look costs little."""
@@ -35,7 +35,7 @@ class RawSample(msgspec.Struct, frozen=True, gc=False):
     text: str
     """The caption."""
     json: bytes
-    """UTF-8, see `webpairs_shards.layout.SampleJson`."""
+    """UTF-8, see `webpairs_shards.format.layout.SampleJson`."""
 
 
 def open_shards(folder: Path) -> "ShardReader":

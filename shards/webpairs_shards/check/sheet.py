@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from webpairs_core.files import write_atomic
-from webpairs_shards.reader import RawSample, open_shards
+from webpairs_shards.read.reader import RawSample, open_shards
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from webpairs_core.text import normalise_text
-from webpairs_shards.c2pa import training_uses
-from webpairs_shards.embedded import find_embedded
-from webpairs_shards.processed import Rights
-from webpairs_shards.xmp import read_xmp
+from webpairs_shards.image.c2pa import training_uses
+from webpairs_shards.image.embedded import find_embedded
+from webpairs_shards.image.processed import Rights
+from webpairs_shards.image.xmp import read_xmp
 
 MAX_CHARACTERS = 300
 """Of one field; IPTC-IIM has 32 for a creator and 128 for a copyright notice."""

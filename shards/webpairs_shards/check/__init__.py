@@ -1,0 +1,1 @@
+"""A folder of shards held against its manifest; pictures for eyes."""

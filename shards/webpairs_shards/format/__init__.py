@@ -1,0 +1,1 @@
+"""What a folder of shards consists of: names, members, index, manifest, what describes it."""

@@ -1,0 +1,1 @@
+"""Bytes from the web to a stored picture, or why not."""

@@ -1,0 +1,1 @@
+"""Shards in, samples out: any sample at once, or a shuffled stream."""

@@ -1,0 +1,1 @@
+"""Which sample goes where, and a shard with its sidecars."""
