@@ -67,6 +67,7 @@ def _row(i: int, phash: int, length: int) -> dict[str, Any]:
         row[field.name] = "" if is_text else [] if is_list else 0
     row |= {"key": pair_key(url, text), "url": url, "text": text, "text_source": "alt"}
     row |= {"page_url": url, "fetched_at": datetime(2026, 1, 1, tzinfo=UTC), "lang": "en"}
-    row |= {"host": f"host{i % 97}.example", "outcome": "ok", "sha256": f"{i:064x}"}
-    row |= {"phash": phash, "original_width": 1024, "original_height": 1024}
+    row |= {"host": f"host{i % 97}.example", "outcome": "ok"}
+    row |= {"phash": phash, "original_width": 1024, "original_height": 1024, "contrast": 50.0}
+    row |= {"is_animated": False, "format": "jpeg", "sha256": f"{i:064x}"}
     return row | {"width": 256, "height": 256, "length": length}

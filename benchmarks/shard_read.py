@@ -50,6 +50,8 @@ def main() -> None:
         reader = open_shards(shards)
         measure("read, warm-up", reader.n_samples, lambda: reader.stream(0))
         measure("read, global shuffle", reader.n_samples, lambda: reader.stream(1))
+        bare = open_shards(shards, is_checked=False)
+        measure("read, global shuffle, no checksums", reader.n_samples, lambda: bare.stream(2))
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

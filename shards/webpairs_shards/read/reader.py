@@ -55,8 +55,9 @@ class BrokenSample(msgspec.Struct, frozen=True, gc=False):
     sentence: str
 
 
-def open_shards(folder: Path | str) -> "ShardReader":
-    """Open a folder of finished shards.
+def open_shards(folder: Path | str, *, is_checked: bool = True) -> "ShardReader":
+    """Open a folder of finished shards. Unless `is_checked` is False, each sample is held against
+    its checksum whenever it is read (4 us for 18 kB).
 
     Raises ShardError when it holds none, ShardCorrupt when a file is missing or has another size
     than the manifest says, SchemaMismatch when this release does not know its version.
@@ -67,7 +68,7 @@ def open_shards(folder: Path | str) -> "ShardReader":
         raise ShardError(f"{folder} holds no samples: make the shards again")
     for entry in manifest.shards:
         _check_size(folder / f"{entry.name}.tar", entry)
-    return ShardReader(folder, manifest)
+    return ShardReader(folder, manifest, is_checked=is_checked)
 
 
 class ShardReader:
@@ -76,8 +77,9 @@ class ShardReader:
     Not for several threads at once; cheap to open once in each worker process.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, *, is_checked: bool = True) -> None:
         self.folder = folder
+        self.is_checked = is_checked
         self.manifest = manifest
         self.n_samples = manifest.n_samples
         counts = [entry.samples for entry in manifest.shards]
@@ -150,45 +152,63 @@ class ShardReader:
         for shard in np.unique(shards):
             mine = shards == shard
             found[mine] = self._records_of(int(shard))[rows[mine]]
+        members = [found[f"{part}_offset"].astype(np.int64) for part in _PARTS]
+        ends = [at + found[f"{part}_bytes"] for at, part in zip(members, _PARTS, strict=True)]
+        starts = np.minimum.reduce(members)
+        spans = np.maximum.reduce(ends) - starts
         places = zip(
             shards.tolist(),
             found["key"].tolist(),
             found["crc32"].tolist(),
-            *(found[f"{part}_{what}"].tolist() for part in _PARTS for what in ("offset", "bytes")),
+            starts.tolist(),
+            spans.tolist(),
+            *(
+                (place - starts).tolist()
+                for pair in zip(members, ends, strict=True)
+                for place in pair
+            ),
             strict=True,
         )
-        for shard, key, crc32, *members in places:
-            yield self._read_one(shard, key.hex(), crc32, members)
+        # One read for the three members; the loop is written for speed: it runs for every sample.
+        for (
+            shard,
+            key,
+            crc32,
+            start,
+            span,
+            image,
+            image_end,
+            json,
+            json_end,
+            text,
+            text_end,
+        ) in places:
+            try:
+                data = os.pread(self._descriptor(shard), span, start)
+            except FileNotFoundError:
+                yield self._broken(shard, key, "missing_tar", "is missing: copy it again")
+                continue
+            if len(data) < span:
+                yield self._broken(shard, key, "cut_short", f"ends before sample {key.hex()}")
+                continue
+            parts = data[image:image_end], data[json:json_end], data[text:text_end]
+            if self.is_checked and checksum(*parts) != crc32:
+                yield self._broken(
+                    shard,
+                    key,
+                    "checksum",
+                    f"is damaged in sample {key.hex()}, byte {start:,}: `webpairs verify` names "
+                    "all that is damaged; copy the shard again",
+                )
+                continue
+            try:
+                yield RawSample(key.hex(), parts[0], parts[2].decode(), parts[1])
+            except UnicodeDecodeError as error:
+                yield self._broken(shard, key, "not_utf8", f"has no text at {key.hex()}: {error}")
 
-    def _read_one(
-        self, shard: int, key: str, crc32: int, members: list[int]
-    ) -> RawSample | BrokenSample:
-        at_image, n_image, at_json, n_json, at_text, n_text = members
-        start = min(at_image, at_json, at_text)
-        stop = max(at_image + n_image, at_json + n_json, at_text + n_text)
-        try:
-            data = os.pread(self._descriptor(shard), stop - start, start)
-        except FileNotFoundError:
-            return self._broken(shard, key, "missing_tar", "is missing: copy it again")
-        if len(data) < stop - start:
-            return self._broken(shard, key, "cut_short", f"ends before sample {key}: copy it again")
-        image = data[at_image - start : at_image - start + n_image]
-        json = data[at_json - start : at_json - start + n_json]
-        text = data[at_text - start : at_text - start + n_text]
-        if checksum(image, json, text) != crc32:
-            sentence = (
-                f"is damaged in sample {key}, byte {at_image:,}: `webpairs verify` names all that "
-                "is damaged; copy the shard again"
-            )
-            return self._broken(shard, key, "checksum", sentence)
-        try:
-            return RawSample(key, image, text.decode(), json)
-        except UnicodeDecodeError as error:
-            return self._broken(shard, key, "not_utf8", f"has a caption at {key}: {error}")
-
-    def _broken(self, shard: int, key: str, reason: str, sentence: str) -> BrokenSample:
+    def _broken(self, shard: int, key: bytes, reason: str, sentence: str) -> BrokenSample:
         name = self.manifest.shards[shard].name
-        return BrokenSample(name, key, reason, f"{self._tar(shard)} {sentence}")
+        return BrokenSample(name, key.hex(), reason, f"{self._tar(shard)} {sentence}")
 
     def _records_of(self, number: int) -> Records:
         records = self._records.get(number)
