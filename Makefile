@@ -28,6 +28,8 @@ help: ## list the targets
 
 .venv/dev: .venv/train
 	$(PIP) --constraint constraints.txt --editable '.[train,dev]'
+	rm -rf .venv/webdataset-old # the release that open_clip pins, for tests of what it reads
+	$(PIP) --no-deps --target .venv/webdataset-old webdataset==0.2.86
 	@touch $@
 
 crawl: .venv/base ## read the pages of RECIPE, collect pairs

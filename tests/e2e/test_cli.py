@@ -14,12 +14,12 @@ pages = 20
 port = {port}
 [crawl]
 private_networks = ["127.0.0.0/8"]
-timeout_s = 2
+timeout_s = 6
 retries = 0
 [[filters]]
 use = "text_length"
 [fetch]
-timeout_s = 2
+timeout_s = 6
 retries = 0
 [image]
 min_side_px = 64

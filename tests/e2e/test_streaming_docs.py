@@ -20,14 +20,27 @@ def test_the_document_has_examples() -> None:
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_example_runs(tmp_path: Path, number: int) -> None:
-    build_shards(tmp_path, 40, samples_per_shard=10).rename(tmp_path / "shards")
-    script = tmp_path / "example.py"
-    script.write_text(EXAMPLES[number], encoding="utf-8")
-    quiet = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    _run(tmp_path, EXAMPLES[number], {})
+
+
+def test_the_webdataset_that_open_clip_pins_reads_them_too(tmp_path: Path) -> None:
+    old = Path(sys.prefix) / "webdataset-old"
+    if not old.is_dir():
+        pytest.skip("made by `make .venv/dev`")
+    (example,) = (each for each in EXAMPLES if "\nimport webdataset\n" in each)
+    is_old = 'assert webdataset.__version__ == "0.2.86"\n'
+    _run(tmp_path, example + is_old, {"PYTHONPATH": str(old)})
+
+
+def _run(folder: Path, example: str, env: dict[str, str]) -> None:
+    build_shards(folder, 40, samples_per_shard=10).rename(folder / "shards")
+    script = folder / "example.py"
+    script.write_text(example, encoding="utf-8")
+    quiet = {"HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     done = subprocess.run(
         [sys.executable, script.name],
-        cwd=tmp_path,
-        env=os.environ | quiet,
+        cwd=folder,
+        env=os.environ | quiet | env,
         capture_output=True,
         text=True,
         timeout=200,

@@ -43,11 +43,12 @@ def run(work: Work) -> dict[str, Any]:
 def _drop_near(work: Work, distance: int) -> dict[str, int]:
     names, phashes, n_damaged = _hashed(work.run)
     rows = work.db.execute("SELECT rank, phash FROM left_over ORDER BY rank").fetchnumpy()
-    found = nearest_within(phashes, rows["phash"], distance)
+    ranks, theirs = np.asarray(rows["rank"]), np.asarray(rows["phash"])
+    found = nearest_within(phashes, theirs, distance)
     near = np.flatnonzero(found >= 0)
     nearest = found[near]
-    apart = np.bitwise_count(phashes[nearest] ^ rows["phash"][near])
-    shown = {"rank": rows["rank"][near], "match": [names[i] for i in nearest], "distance": apart}
+    apart = np.bitwise_count(phashes[nearest] ^ theirs[near])
+    shown = {"rank": ranks[near], "match": [names[i] for i in nearest], "distance": apart}
     _drop(work, pa.table(shown), "eval_near_duplicate")
     return {"n_pictures": len(names), "n_damaged": n_damaged}
 

@@ -36,7 +36,7 @@ def _drop_near(db: duckdb.DuckDBPyConnection, distance: int) -> None:
     rows = db.execute(
         "SELECT rank, phash FROM left_over WHERE contrast >= ? ORDER BY rank", [_FLAT]
     ).fetchnumpy()
-    ranks, phashes = rows["rank"], rows["phash"]
+    ranks, phashes = np.asarray(rows["rank"]), np.asarray(rows["phash"])
     kept_row = near_duplicates(phashes, np.arange(len(phashes)), distance)
     twins = np.flatnonzero(kept_row >= 0)
     columns = {"rank": ranks[twins], "dup_of": ranks[kept_row[twins]]}
