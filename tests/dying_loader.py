@@ -1,5 +1,5 @@
-"""Reads batches of the folder given with two workers, kills one with SIGKILL after five batches, and
-prints what came and where the loader says that it stands. A program of its own."""
+"""Reads batches of the folder given with two workers, kills one with SIGKILL after five batches,
+and prints what came and where the loader says that it stands. A program of its own."""
 
 import json
 import multiprocessing
@@ -27,8 +27,8 @@ def main() -> None:
                 os.kill(victim, signal.SIGKILL)
             if len(keys) == 200:
                 break
-    except RuntimeError as died:
-        error = str(died)
+    except (RuntimeError, OSError) as died:  # OSError: its shared memory went with it
+        error = f"{type(died).__name__}: {died}"
     print(json.dumps({"keys": keys, "error": error, "state": loader.state_dict()}))
     sys.stdout.flush()
     os._exit(0)  # the other worker is no longer waited for

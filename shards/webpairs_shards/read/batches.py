@@ -133,8 +133,8 @@ class BatchLoader:
     """A DataLoader that knows where it stands: iterate, save `state_dict()`, go on later with any
     number of workers or ranks.
 
-    When a worker is killed, torch's RuntimeError comes through; the state is still that of the last
-    batch that arrived.
+    When a worker is killed, torch's RuntimeError comes through (or an OSError, when its shared
+    memory is gone first); the state is still that of the last batch that arrived.
     """
 
     def __init__(self, mixture: Mixture, options: BatchOptions, workers: int = 0) -> None:
