@@ -55,7 +55,7 @@ def run(run: Run, stage: Stage) -> Made:
 
 
 def _plan(work: Work) -> tuple[Funnel, dict[str, Any]]:
-    run, db, unit, _ = work
+    db, unit = work.db, work.unit
     ((rows_in,),) = db.execute("SELECT count(*) FROM samples").fetchall()
     if rows_in == 0:
         raise NothingLeft(NO_IMAGE)
@@ -113,8 +113,8 @@ def _rejects(db: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
 def _kept(
     run: Run, db: duckdb.DuckDBPyConnection, *, is_validation: bool
 ) -> Iterator[pa.RecordBatch]:
-    """One side, in the order of its shards. With `dedup.keep_texts` the texts of what repeats a sample are
-    its `other_texts`, those of the better images first."""
+    """One side, in the order of its shards. With `dedup.keep_texts` the texts of what repeats a
+    sample are its `other_texts`, those of the better images first."""
     others = "list(text ORDER BY best)" if run.recipe.dedup.keep_texts else "[]::VARCHAR[]"
     rows = db.sql(
         f"""
