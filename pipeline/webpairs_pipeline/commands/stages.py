@@ -134,11 +134,11 @@ def _one_stage(spec: StageSpec, run: Run, *, is_first: bool, args: argparse.Name
     limited = run if is_first else replace(run, limit=None)
     made = run_stage(spec, limited)
     if not args.json:
-        from webpairs_pipeline.report import info_lines
+        from webpairs_pipeline.report import info_lines, name_of
 
         for funnel in made.funnels:
             print(table(funnel))
-        for line in info_lines(spec.name, made.info):
+        for line in info_lines(name_of(spec.name, made.funnels), made.info):
             print(line)
         sys.stdout.flush()
     return made

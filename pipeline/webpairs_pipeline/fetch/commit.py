@@ -53,7 +53,7 @@ class PictureTar:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
-        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
+        self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
 
     def __enter__(self) -> Self:
         return self

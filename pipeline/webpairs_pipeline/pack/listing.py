@@ -5,11 +5,11 @@ import os
 import posixpath
 from collections.abc import Iterator
 
-IMAGES = frozenset(
-    [".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff", ".heic", ".heif", ".jxl", ".svg"]
-)
-"""Endings of images. The last six are none that webpairs decodes: they are counted as not_image
-and not passed over in silence."""
+_DECODED = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif")
+_OTHERS = (".tif", ".tiff", ".heic", ".heif", ".jxl", ".svg")
+IMAGES = frozenset((*_DECODED, *_OTHERS))
+"""Endings of images. The others are none that webpairs decodes: they are counted as not_image and
+not passed over in silence."""
 TEXTS = frozenset((".txt", ".json"))
 TABLES = frozenset((".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"))
 TAR = ".tar"

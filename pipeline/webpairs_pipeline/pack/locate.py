@@ -94,8 +94,8 @@ def _one_file(path: Path) -> SourceFile:
     if kind in TABLES or kind == ".json" or (kind in _PACKED and ending(path.stem) in TABLES):
         return SourceFile("table", path)
     raise RecipeError(
-        f"{path} is of no known kind: give a folder of images, a table ({', '.join(sorted(TABLES))}) "
-        "or a .tar"
+        f"{path} is of no known kind: give a folder of images, a .tar or a table "
+        f"({', '.join(sorted(TABLES))})"
     )
 
 

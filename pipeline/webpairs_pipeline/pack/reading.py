@@ -63,7 +63,7 @@ def real(folder: os.PathLike[str]) -> str:
 
 
 def _inside(path: str, root: str) -> str:
-    """The path without links. What is written as leading out is refused, whether it exists or not."""
+    """The path without links. What is written as leading out is refused even if it is not there."""
     inside = root.rstrip("/") + "/"
     for found in (posixpath.normpath(path), posixpath.realpath(path)):
         if not found.startswith(inside):

@@ -1,5 +1,5 @@
-"""Tables with a path and a caption in each row: CSV, TSV, JSON lines, Parquet. Read by the crawler's
-own readers of tables; a path is taken from the table's folder on, or is absolute."""
+"""Tables with a path and a caption in each row: CSV, TSV, JSON lines, Parquet. The crawler's
+readers of tables read them; a path is taken from the table's folder on, or is absolute."""
 
 import posixpath
 from collections.abc import Iterable, Iterator

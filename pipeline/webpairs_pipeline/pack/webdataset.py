@@ -1,6 +1,6 @@
 """Tars of other WebDatasets, ours and img2dataset's: members that stand together and share a name
-up to their first dot are a sample (webdataset's rule). Nothing is unpacked: the bytes are read where
-they lie, so a name in a tar can write nowhere; one that tries to climb out is refused all the same.
+up to their first dot are a sample (webdataset's rule). Nothing is unpacked: bytes are read where
+they lie, so a name in a tar can write nowhere; one that climbs out is refused all the same.
 """
 
 import os
