@@ -69,8 +69,8 @@ def main() -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(
-        f"{args.kind}: {args.samples:,} samples, {cpu:.1f} CPU s, {args.samples / cpu:,.0f} samples "
-        f"a CPU second, peak {after.ru_maxrss / 1024:,.0f} MB"
+        f"{args.kind}: {args.samples:,} samples, {cpu:.1f} CPU s, "
+        f"{args.samples / cpu:,.0f} samples a CPU second, peak {after.ru_maxrss / 1024:,.0f} MB"
     )
 
 

@@ -1,5 +1,6 @@
 """`webpairs pack` as people use it: their folders, tables and tars become shards without fault."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -146,6 +147,17 @@ def test_signals_in_a_source_count_when_asked(tmp_path: Path) -> None:
     words: list[Word] = ["--set", "crawl.optout=default"]
     result = _pack(tar, "--out", tmp_path / "b", *words)
     assert _funnel(result, "fetch")["rejected"] == {"opted_out": 1}
+
+
+def test_a_blocked_image_leaves_no_hash(tmp_path: Path) -> None:
+    tar = write_tar(tmp_path / "a.tar", img2dataset_members(range(3)))
+    (tmp_path / "list.txt").write_text(hashlib.md5(jpeg(1)).hexdigest() + "\n")
+    words: list[Word] = ["--set", f'blocklist.files=["{tmp_path}/list.txt"]']
+    result = _pack(tar, "--out", tmp_path / "out", *words)
+    assert _funnel(result, "fetch")["rejected"] == {"blocked": 1}
+    (part,) = (tmp_path / "out/samples").glob("*.parquet")
+    (row,) = (r for r in read_table(part, SAMPLES).to_pylist() if r["outcome"] == "blocked")
+    assert (row["sha256"], row["bytes"], row["phash"], row["length"]) == ("", 0, 0, 0)
 
 
 def test_the_outcome_rows_are_whole(tmp_path: Path) -> None:

@@ -155,6 +155,8 @@ def test_sources_that_cannot_be_packed(tmp_path: Path) -> None:
     refused(2, "filters of samples only", bare, "--set", 'filters=[{use="text_length"}]')
     done = webpairs("pack", bare, "--out", bare / "out")
     _refused(2, "lies inside of", done, bare / "out")
+    image_folder(out / "in", 1)
+    refused(2, "would replace it", out / "in")
 
 
 def test_a_crawl_is_not_overwritten(sources: list[Path], tmp_path: Path) -> None:

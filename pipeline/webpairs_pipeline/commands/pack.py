@@ -49,6 +49,8 @@ def work(args: argparse.Namespace) -> dict[str, Any]:
     for source in sources:
         if out.is_relative_to(source):
             raise RecipeError(f"--out {args.out} lies inside of {source}: choose another place")
+        if source.is_relative_to(out):
+            raise RecipeError(f"{source} lies inside of --out {args.out}, which would replace it")
     run = Run(
         recipe=_recipe(out.name, args.overrides),
         out=out,

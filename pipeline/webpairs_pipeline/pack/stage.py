@@ -154,7 +154,7 @@ class _Judge:
             unit=step.unit,
             place=row.place,
             text=row.text,
-            facts=row.facts,
+            facts=row.facts if is_known or row.refused else replace(row.facts, sha256=""),
             n_bytes=len(row.data) if is_known else 0,
             sha256=hashlib.sha256(row.data).hexdigest() if is_known else "",
             processed=processed,
