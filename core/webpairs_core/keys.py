@@ -28,6 +28,21 @@ def shuffle_rank(seed: int, key: bytes) -> bytes:
     return hashlib.sha256(seed.to_bytes(8, "big", signed=True) + key).digest()[:KEY_BYTES]
 
 
+VALIDATION_SALT = b"validation"
+"""So that the side of a sample has nothing to do with its place in the shuffle."""
+
+
+def validation_bound(fraction: float) -> str:
+    """A sample belongs to the validation side when SHA-256 of `VALIDATION_SALT` and its key, in
+    hex, sorts before this. `fraction` is 0 to 0.5; a larger one has a larger bound."""
+    return f"{int(fraction * 2**64):016x}"
+
+
+def is_validation(key: bytes, fraction: float) -> bool:
+    """On which side of the split a sample stands: by its key alone."""
+    return hashlib.sha256(VALIDATION_SALT + key).hexdigest() < validation_bound(fraction)
+
+
 def digest(value: object) -> str:
     """SHA-256 (64 hex) of a JSON-like value, the same for equal values in any key order."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))

@@ -58,7 +58,8 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(StrEnum):
-    """What became of one candidate in the fetch stage; a closed list, low cardinality."""
+    """What became of one candidate in the fetch stage, or of one row of what `webpairs pack` is
+    given; a closed list, low cardinality."""
 
     OK = "ok"
     BAD_URL = "bad_url"
@@ -87,3 +88,10 @@ class Outcome(StrEnum):
     """A list of the user's names it (`blocklist.files`); nothing else of it is kept."""
     SIDE_TOO_SHORT = "side_too_short"
     ASPECT_TOO_LONG = "aspect_too_long"
+    NO_CAPTION = "no_caption"
+    MISSING_FILE = "missing_file"
+    """No regular file that can be read is where the image should be."""
+    OUTSIDE_SOURCE = "outside_source"
+    """Its path leads out of what was given: `../`, a link, a tar member that climbs."""
+    BAD_ROW = "bad_row"
+    """What describes it cannot be read: a broken line, JSON or text."""

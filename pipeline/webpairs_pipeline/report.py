@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,16 @@ def stage_reports(out: Path) -> list[StageReport]:
     """The finished stages of a run, in the order of the rooms."""
     ledger = Ledger(out)
     done = ((spec.name, ledger.stage(spec.name).commit_of(DONE)) for spec in STAGES)
-    return [StageReport(name, commit.funnels, commit.info) for name, commit in done if commit]
+    return [
+        StageReport(name_of(name, commit.funnels), commit.funnels, commit.info)
+        for name, commit in done
+        if commit
+    ]
+
+
+def name_of(stage: str, funnels: Sequence[Funnel]) -> str:
+    """What a stage is called for a person: `pack` stands in the ledger as fetch."""
+    return "pack" if funnels and funnels[0].stage == "pack" else stage
 
 
 def write_report_json(out: Path) -> Path:

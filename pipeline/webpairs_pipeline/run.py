@@ -19,6 +19,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Processes that the stage may use; never changes what it makes."""
     retry: frozenset[str] = frozenset()
     """Outcomes of a finished fetch that are tried again."""
+    sources: tuple[Path, ...] = ()
+    """What `webpairs pack` packs, absolute."""
+    image_column: str = ""
+    caption_column: str = ""
+    """Of the tables among them; empty: guessed by their names."""
     limit: int | None = None
     """At most this many of the stage's inputs (pages, pairs, candidates, samples, steps)."""
 

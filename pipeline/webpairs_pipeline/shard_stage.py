@@ -1,5 +1,7 @@
-"""Stage `shard`: one unit for each shard of the plan, then one for what describes them all."""
+"""Stage `shard`: one unit for each shard of a plan, then one for what describes them all. With
+`shards.validation` there are two plans, and a complete folder of each."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -9,7 +11,7 @@ from webpairs_core.ledger import DONE, Commit, FileEntry, Stage
 from webpairs_core.progress import Progress
 from webpairs_core.schema import PLAN, open_part
 from webpairs_pipeline.engine import run_units
-from webpairs_pipeline.plan.stage import PLAN_PATH
+from webpairs_pipeline.plan.stage import PLAN_PATH, VALIDATION_PATH
 from webpairs_pipeline.recipe import recipe_dict, recipe_digest
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import STAGES
@@ -20,53 +22,83 @@ from webpairs_shards.format.manifest import Manifest, ShardEntry, encode_manifes
 from webpairs_shards.write.plan import read_plan
 from webpairs_shards.write.writer import SampleImages, ShardFiles, planned_samples, write_shard
 
-_MANIFEST_UNIT = "manifest"
+
+class Side(msgspec.Struct, frozen=True):
+    """One side of the split: a plan, and the folder that it becomes."""
+
+    plan: str
+    folder: str
+    """Both relative to OUT."""
+    name: str
+    """What the dataset's name ends in."""
+    units: str = ""
+    """What the names of its units begin with."""
+
+
+SIDES = (
+    Side(PLAN_PATH, "shards", ""),
+    Side(VALIDATION_PATH, "validation", "-validation", "validation-"),
+)
 
 
 class ShardTask(msgspec.Struct, frozen=True):
     """One shard to write: all that a worker process needs."""
 
     stage: Stage
+    side: Side
     number: int
     image_format: str
 
+    @property
+    def unit(self) -> str:
+        """The name of the unit that writes it."""
+        return f"{self.side.units}{shard_stem(self.number)}"
+
 
 def run(run: Run, stage: Stage) -> Made:
-    """Write OUT/shards."""
-    with open_part(run.out / PLAN_PATH, PLAN) as plan:
-        n_shards, n_samples = plan.num_row_groups, plan.metadata.num_rows
-    image_format = run.recipe.image.format
-    tasks = [
-        ShardTask(stage, number, image_format)
-        for number in range(n_shards)
-        if not stage.is_done(shard_stem(number))
-    ]
-    with Progress("shard", "samples", n_samples) as progress:
-        for n in run_units(write_one, tasks, run.workers):
+    """Write OUT/shards, and OUT/validation where there is a plan of it."""
+    with suppress(OSError):  # emptied, when an earlier recipe held samples out
+        (run.out / "validation").rmdir()
+    planned = {entry.path: entry.rows for entry in run.ledger.outputs("plan", "plan/")}
+    sides = [side for side in SIDES if side.plan in planned]
+    tasks = {side: _tasks(run, stage, side) for side in sides}
+    left = [task for some in tasks.values() for task in some if not stage.is_done(task.unit)]
+    with Progress("shard", "samples", sum(planned[side.plan] for side in sides)) as progress:
+        for n in run_units(write_one, left, run.workers):
             progress.add(n)
-    commits = [stage.commit_of(shard_stem(number)) for number in range(n_shards)]
-    done = [commit for commit in commits if commit is not None]
-    manifest = _manifest(run, done)
-    if not stage.is_done(_MANIFEST_UNIT):
-        _describe(run, stage, manifest)
-    return Made(
-        path=run.out / "shards",
-        funnels=(merge(funnel for commit in done for funnel in commit.funnels),),
-        info={
-            "n_samples": manifest.n_samples,
-            "n_shards": len(manifest.shards),
-            "bytes": sum(entry.bytes for entry in manifest.shards),
-        },
-    )
+    funnels: list[Funnel] = []
+    manifests = []
+    for side in sides:
+        found = [stage.commit_of(task.unit) for task in tasks[side]]
+        done = [commit for commit in found if commit is not None]
+        funnels += [funnel for commit in done for funnel in commit.funnels]
+        manifests.append(_manifest(run, side, done))
+        if not stage.is_done(f"{side.units}manifest"):
+            _describe(run, stage, side, manifests[-1])
+    first, *validation = manifests
+    info = {
+        "n_samples": first.n_samples,
+        "n_shards": len(first.shards),
+        "bytes": sum(entry.bytes for entry in first.shards),
+    }
+    for manifest in validation:
+        info["n_validation"] = manifest.n_samples
+    return Made(path=run.out / "shards", funnels=(merge(funnels),), info=info)
+
+
+def _tasks(run: Run, stage: Stage, side: Side) -> list[ShardTask]:
+    with open_part(run.out / side.plan, PLAN) as plan:
+        n_shards = plan.num_row_groups
+    return [ShardTask(stage, side, n, run.recipe.image.format) for n in range(n_shards)]
 
 
 def write_one(task: ShardTask) -> int:
     """Write and commit one shard; return its number of samples."""
-    stem = shard_stem(task.number)
     out = task.stage.root
-    plan = read_plan(out / PLAN_PATH, task.number)
-    tar, idx, parquet = (f"shards/{stem}.{ending}" for ending in ("tar", "idx", "parquet"))
-    with task.stage.unit(stem) as unit, SampleImages(out) as images:
+    plan = read_plan(out / task.side.plan, task.number)
+    stem = f"{task.side.folder}/{shard_stem(task.number)}"
+    tar, idx, parquet = (f"{stem}.{ending}" for ending in ("tar", "idx", "parquet"))
+    with task.stage.unit(task.unit) as unit, SampleImages(out) as images:
         files = ShardFiles(unit.path(tar), unit.path(idx), unit.path(parquet))
         n = write_shard(files, planned_samples(plan, images), task.image_format)
         for path in (tar, idx, parquet):
@@ -75,7 +107,7 @@ def write_one(task: ShardTask) -> int:
     return n
 
 
-def _manifest(run: Run, commits: list[Commit]) -> Manifest:
+def _manifest(run: Run, side: Side, commits: list[Commit]) -> Manifest:
     def entry(files: list[FileEntry]) -> ShardEntry:
         by_ending = {Path(file.path).suffix: file for file in files}
         tar = by_ending[".tar"]
@@ -89,7 +121,7 @@ def _manifest(run: Run, commits: list[Commit]) -> Manifest:
         )
 
     return Manifest(
-        name=run.recipe.name,
+        name=f"{run.recipe.name}{side.name}",
         image_format=run.recipe.image.format,
         n_samples=sum(commit.funnels[0].kept for commit in commits),
         shards=[entry(commit.files) for commit in commits],
@@ -98,17 +130,18 @@ def _manifest(run: Run, commits: list[Commit]) -> Manifest:
     )
 
 
-def _describe(run: Run, stage: Stage, manifest: Manifest) -> None:
-    facts = survey([run.out / "shards" / f"{entry.name}.parquet" for entry in manifest.shards])
+def _describe(run: Run, stage: Stage, side: Side, manifest: Manifest) -> None:
+    folder = run.out / side.folder
+    facts = survey([folder / f"{entry.name}.parquet" for entry in manifest.shards])
     documents = {
         MANIFEST: encode_manifest(manifest),
         SIZES: encode_sizes(manifest),
         CARD: dataset_card(manifest, facts, _funnels(run)),
         CROISSANT: encode_croissant(manifest),
     }
-    with stage.unit(_MANIFEST_UNIT) as unit:
+    with stage.unit(f"{side.units}manifest") as unit:
         for name, data in documents.items():
-            unit.path(f"shards/{name}").write_bytes(data)
+            unit.path(f"{side.folder}/{name}").write_bytes(data)
         unit.commit()
 
 

@@ -17,6 +17,7 @@ from webpairs_core.ledger import DONE, Commit, Stage
 from webpairs_filters.catalog import OfPairs, OfSamples
 from webpairs_pipeline.crawl_inputs import input_facts
 from webpairs_pipeline.evaluation_sets import set_facts
+from webpairs_pipeline.pack.locate import source_facts
 from webpairs_pipeline.recipe import recipe_dict
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.score_inputs import score_facts
@@ -81,6 +82,16 @@ STAGES = (
     StageSpec("train", "train", "train_stage", ("shard",), ("seed", "train"), "models/{name}"),
     StageSpec("eval", "eval", "eval_stage", ("train",), ("eval",), "models/{name}/eval"),
 )
+PACK = StageSpec(
+    "fetch",
+    "pack",
+    "pack.stage",
+    (),
+    ("fetch.max_bytes", "fetch.rows_per_part", "image", "crawl.optout", "blocklist"),
+    "samples",
+)
+"""Stands in place of crawl, filter and fetch (docs/adr/0019-pack.md): what follows asks the ledger
+for the samples that `fetch` made, wherever they come from."""
 COMMANDS = tuple(dict.fromkeys(spec.command for spec in STAGES))
 
 
@@ -91,7 +102,8 @@ def fingerprint(spec: StageSpec, run: Run) -> str:
     """The digest of all that decides what a stage makes."""
     recipe = recipe_dict(run.recipe)
     return digest(
-        {
+        (_packed(run) if spec is PACK else {})
+        | {
             "version": __version__,
             "stage": spec.name,
             "sections": {section: _part_of(recipe, section) for section in spec.sections},
@@ -103,6 +115,11 @@ def fingerprint(spec: StageSpec, run: Run) -> str:
             "limit": run.limit,
         }
     )
+
+
+def _packed(run: Run) -> dict[str, Any]:
+    columns = [run.image_column, run.caption_column]
+    return {"packed": source_facts(run.sources), "columns": columns}
 
 
 def _part_of(recipe: dict[str, Any], section: str) -> Any:

@@ -45,3 +45,11 @@ class ShardsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How samples are cut into shards."""
 
     samples_per_shard: Annotated[int, Meta(ge=1)] = 10_000
+    """As few shards as this allows, all of the same number of samples to within one."""
+    bytes_per_shard: Annotated[int, Meta(ge=0)] = 0
+    """About how large a tar becomes; 0: `samples_per_shard` counts. It only decides how many shards
+    there are: their numbers of samples stay equal, so the bytes are so on average."""
+    validation: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
+    """The share of the samples that goes to OUT/validation instead of OUT/shards. Which ones is
+    decided by their keys alone: a sample changes sides with no seed, no number of shards and no
+    other sample; a larger share only moves some from training to validation."""

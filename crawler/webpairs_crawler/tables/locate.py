@@ -47,7 +47,7 @@ def locate_tables(tables: Sequence[Table]) -> list[TableInput]:
     found: dict[tuple[str, str, str], TableInput] = {}
     for table in tables:
         for file in find([table.path], "the path in crawl.tables"):
-            kind, packing = _kind(file.url)
+            kind, packing = table_kind(file.url)
             if kind == "txt" and table.text:
                 raise RecipeError(
                     f"{file.url} has one URL a line and no column {table.text!r}: leave text out "
@@ -64,7 +64,8 @@ def locate_tables(tables: Sequence[Table]) -> list[TableInput]:
     return [found[key] for key in sorted(found)]
 
 
-def _kind(url: str) -> tuple[TableFormat, Packing]:
+def table_kind(url: str) -> tuple[TableFormat, Packing]:
+    """How a table is written, by its name. Raises RecipeError for a name of another kind."""
     name = url.partition("?")[0].lower() if "://" in url else url.lower()
     packing: Packing = ""
     for ending, found in _PACKINGS.items():

@@ -4,11 +4,9 @@ Nobody saw a page: the pair stands as the table says it. What else a row holds t
 typed as it was, so that a later filter or a reader of the shards still has it.
 """
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from math import isfinite
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -20,14 +18,13 @@ from webpairs_core.keys import pair_key
 from webpairs_core.records import TextSource
 from webpairs_core.schema import PAIRS
 from webpairs_core.text import normalise_text
+from webpairs_crawler.tables.cells import extra_of, signals_of, text_of
 from webpairs_crawler.tables.lines import read_lines
 from webpairs_crawler.tables.locate import TableInput
 from webpairs_crawler.tables.parquet import read_parquet
 from webpairs_crawler.tables.rows import RawRows, Row, TableOutcome
 from webpairs_crawler.web.urls import canonical
 
-MAX_EXTRA_BYTES = 8_192
-"""Of one row's `extra`; the longest values go until it fits."""
 PAGE_URL = "page_url"
 """A column of this name says where a pair was found (as in cc2dataset's tables). Without one the
 pair has no page: `found_in` names the table and the row."""
@@ -112,8 +109,8 @@ def _batch(raw: RawRows, table: TableInput) -> TableBatch:
 
 def _add(kept: _Rows, number: int, row: Row, table: TableInput) -> TableOutcome:
     """Turn one row into a pair, if it is one."""
-    given = _text(row.pop(table.url_column, None))
-    written = _text(row.pop(table.text_column, None)) if table.text_column else ""
+    given = text_of(row.pop(table.url_column, None))
+    written = text_of(row.pop(table.text_column, None)) if table.text_column else ""
     if given is None or written is None:
         return TableOutcome.BAD_UTF8
     if not given:
@@ -128,92 +125,19 @@ def _add(kept: _Rows, number: int, row: Row, table: TableInput) -> TableOutcome:
     page_url = canonical(page) if isinstance(page, str) else None
     if page_url:
         del row[PAGE_URL]
-    optout = _signals(row.get(OPTOUT))
+    optout = signals_of(row.get(OPTOUT))
     if optout is not None:
         del row[OPTOUT]
-    extra = _extra(row)
-    if len(extra) > MAX_EXTRA_BYTES:
-        extra = _shortened(row)
-        kept.n_shortened += 1
+    extra, is_shortened = extra_of(row)
+    kept.n_shortened += is_shortened
     kept.numbers.append(number)
     kept.keys.append(pair_key(url, text))
     kept.urls.append(url)
     kept.texts.append(text)
     kept.pages.append(page_url or "")
     kept.optouts.append(optout or [])
-    kept.extras.append(extra.decode())
+    kept.extras.append(extra)
     return TableOutcome.OK
-
-
-def _text(value: Any) -> str | None:
-    """A cell as text: empty for null and NaN, None for bytes that are no UTF-8."""
-    if isinstance(value, str):
-        return value.strip()
-    if value is None or value != value:
-        return ""
-    if isinstance(value, bytes):
-        try:
-            return value.decode().strip()
-        except UnicodeDecodeError:
-            return None
-    return str(value)
-
-
-def _signals(value: Any) -> list[str] | None:
-    """The opt-out signals in a cell; None when it holds anything else, which `extra` carries."""
-    words = value.split() if isinstance(value, str) else value
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        return None
-    return sorted(set(words)) if all(_SIGNAL.fullmatch(word) for word in words) else None
-
-
-_SIGNAL = re.compile(r"[a-z0-9-]+:[\x21-\x7e]*@[a-z]+")
-"""As `webpairs_crawler.optout.signals.signal` writes them."""
-
-
-def _extra(row: Row) -> bytes:
-    """The columns that are left as one JSON object; empty for none. Nulls and NaNs are left out."""
-    try:
-        # Few rows have nulls, and looking at each value first costs more than encoding.
-        encoded = _ENCODER.encode(row)
-        if _NULL in encoded:
-            encoded = _ENCODER.encode({k: v for k, v in row.items() if _is_told(v)})
-    except UnicodeEncodeError:  # a lone surrogate, as JSON can spell it
-        encoded = _ENCODER.encode(_without_surrogates(row))
-    return encoded if encoded != _EMPTY else b""
-
-
-_ENCODER = msgspec.json.Encoder(enc_hook=str)
-_NULL = b"null"
-"""What the encoder writes for None, NaN and the infinities."""
-_EMPTY = b"{}"
-
-
-def _is_told(value: Any) -> bool:
-    return value is not None and (type(value) is not float or isfinite(value))
-
-
-def _shortened(row: Row) -> bytes:
-    """`extra` without the longest values, so that it fits."""
-    by_length = sorted(row, key=lambda name: len(_extra({name: row[name]})))
-    while by_length and len(extra := _extra({n: row[n] for n in row if n in by_length})) > 0:
-        if len(extra) <= MAX_EXTRA_BYTES:
-            return extra
-        by_length.pop()
-    return b""
-
-
-def _without_surrogates(row: Row) -> Row:
-    """A row whose names and texts can be written, and nothing else in it."""
-    return {
-        _writable(name): _writable(value) if isinstance(value, str) else value
-        for name, value in row.items()
-        if isinstance(value, str | int | float) and _is_told(value)
-    }
-
-
-def _writable(text: str) -> str:
-    return text.encode(errors="replace").decode()
 
 
 def _pairs(kept: _Rows, table: TableInput) -> pa.Table:

@@ -74,9 +74,14 @@ def work(args: argparse.Namespace) -> dict[str, Any]:
         name = recipe.applied_preset.partition(" ")[0]
         for each in load_preset(name).missing:
             log.warning("preset %s, not done here: %s (%s)", name, each.rule, each.why)
+    return run_specs(run, specs, args)
+
+
+def run_specs(run: Run, specs: list[StageSpec], args: argparse.Namespace) -> dict[str, Any]:
+    """Run these stages, the first one up to the run's limit; print and return what they made."""
     made: dict[str, Made] = {}
     with run.ledger.lock():
-        _log_to_file(out)
+        _log_to_file(run.out)
         if args.fresh:
             for spec in specs:
                 run.ledger.reset(spec.name)
@@ -129,11 +134,11 @@ def _one_stage(spec: StageSpec, run: Run, *, is_first: bool, args: argparse.Name
     limited = run if is_first else replace(run, limit=None)
     made = run_stage(spec, limited)
     if not args.json:
-        from webpairs_pipeline.report import info_lines
+        from webpairs_pipeline.report import info_lines, name_of
 
         for funnel in made.funnels:
             print(table(funnel))
-        for line in info_lines(spec.name, made.info):
+        for line in info_lines(name_of(spec.name, made.funnels), made.info):
             print(line)
         sys.stdout.flush()
     return made

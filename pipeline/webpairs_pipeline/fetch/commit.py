@@ -4,7 +4,8 @@ import tarfile
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -27,10 +28,11 @@ def commit_part(stage: Stage, source: Source, made: list[tuple[Row, bytes]], end
     names = [f"{key.hex()}.{ending}" for key in table["key"].to_pylist()]
     rows = [row for row, _ in made]
     with files.disk_errors(), stage.unit(name) as unit:
-        offsets = _write_tar(unit.path(tar_name), names, [picture for _, picture in made])
+        with PictureTar(unit.path(tar_name)) as tar:
+            offsets = [tar.add(name, data) for name, (_, data) in zip(names, made, strict=True)]
         lengths = [len(picture) for _, picture in made]
         tars = [tar_name if at else "" for at in offsets]
-        samples = _with_outcomes(table, rows, {"tar": tars, "offset": offsets, "length": lengths})
+        samples = with_outcomes(table, rows, {"tar": tars, "offset": offsets, "length": lengths})
         unit.rows(part_name, write_part(unit.path(part_name), [samples], SAMPLES))
         counts = Counter(str(row.processed.outcome) for row in rows)
         kept = counts.pop(str(Outcome.OK), 0)
@@ -46,26 +48,40 @@ def commit_part(stage: Stage, source: Source, made: list[tuple[Row, bytes]], end
         )
 
 
-def _write_tar(path: Path, names: list[str], pictures: list[bytes]) -> list[int]:
-    """Write the pictures in candidate order; return where the bytes of each begin, 0 for none."""
-    offsets = []
-    with (
-        path.open("wb") as file,
-        tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar,
-    ):
-        for name, picture in zip(names, pictures, strict=True):
-            if not picture:
-                offsets.append(0)
-                continue
-            member = tarfile.TarInfo(name)
-            member.size = len(picture)
-            member.mtime = 0
-            offsets.append(tar.offset + _TAR_HEADER_BYTES)
-            tar.addfile(member, BytesIO(picture))
-    return offsets
+class PictureTar:
+    """`with PictureTar(path) as tar: tar.add(name, picture)`: the tar of a part, as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def add(self, name: str, picture: bytes) -> int:
+        """Append a picture; return where its bytes begin, 0 for none."""
+        if not picture:
+            return 0
+        member = tarfile.TarInfo(name)
+        member.size = len(picture)
+        member.mtime = 0
+        offset = self._tar.offset + _TAR_HEADER_BYTES
+        self._tar.addfile(member, BytesIO(picture))
+        self._tar.getmembers().clear()  # it would remember each of them
+        return offset
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._file:
+            if error is None:
+                self._tar.close()
 
 
-def _with_outcomes(table: pa.Table, rows: list[Row], places: dict[str, list[Any]]) -> pa.Table:
+def with_outcomes(table: pa.Table, rows: list[Row], places: dict[str, list[Any]]) -> pa.Table:
     """The candidates with the outcome columns of SAMPLES."""
     columns: dict[str, list[Any]] = {
         "outcome": [str(row.processed.outcome) for row in rows],

@@ -41,6 +41,12 @@ _CAUSES = {
     Outcome.CORRUPT: "does something between here and the hosts cut or change the bytes?",
     Outcome.TOO_MANY_REDIRECTS: "do the URLs lead to a login or a consent page?",
     Outcome.DECODER_CRASHED: "is there enough memory for the decoders?",
+    Outcome.NO_CAPTION: "captions are a .txt beside each image, a column or a member of the tar; "
+    "name a column with --caption-column",
+    Outcome.MISSING_FILE: "the paths of a table start at its folder; name their column with "
+    "--image-column",
+    Outcome.OUTSIDE_SOURCE: "their paths lead out of what was given: copy the files into it",
+    Outcome.BAD_ROW: "are they tables or JSON in UTF-8?",
 }
 
 

@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from webpairs_core.errors import NothingLeft, PartCorrupt, StorageError
+from webpairs_core.keys import VALIDATION_SALT, validation_bound
 from webpairs_core.ledger import Stage, UnitWriter
 from webpairs_core.records import Outcome
 from webpairs_core.schema import PLAN, SAMPLES, SCORES, open_part
@@ -123,6 +124,13 @@ def _load(db: duckdb.DuckDBPyConnection, parts: list[Path], run: Run) -> None:
     # The order of webpairs_core.keys.shuffle_rank: the hex of a digest sorts as its bytes do.
     db.execute("CREATE MACRO shuffle_rank(key) AS sha256(getvariable('seed') || key)")
     db.execute("SET VARIABLE seed = ?::BLOB", [run.recipe.seed.to_bytes(8, "big", signed=True)])
+    # The sides of webpairs_core.keys.is_validation.
+    db.execute("SET VARIABLE salt = ?::BLOB", [VALIDATION_SALT])
+    db.execute("SET VARIABLE bound = ?::VARCHAR", [validation_bound(run.recipe.shards.validation)])
+    db.execute(
+        "CREATE MACRO is_validation(key) AS "
+        "sha256(getvariable('salt') || key) < getvariable('bound')"
+    )
     limit = f"ORDER BY shuffle_rank(key) LIMIT {run.limit}" if run.limit else ""
     columns = ", ".join(f'"{name}"' for name in dict.fromkeys(_LOADED))
     db.execute(
@@ -134,7 +142,7 @@ def _load(db: duckdb.DuckDBPyConnection, parts: list[Path], run: Run) -> None:
             coalesce(eval_match, '') AS eval_match
         FROM (SELECT * FROM read_parquet(?) WHERE outcome = ? {limit})
         LEFT JOIN scores USING (key)
-        WINDOW best_first AS (ORDER BY {BEST_FIRST})
+        WINDOW best_first AS (ORDER BY {BEST_FIRST}, sha256, page_url, extra, tar, "offset")
         """,  # noqa: S608 - column names and an int of our own
         [[str(part) for part in parts], Outcome.OK.value],
     )

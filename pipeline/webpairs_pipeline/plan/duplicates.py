@@ -18,13 +18,29 @@ colour gave two hashes). They are compared by their bytes only; `image_blank` dr
 
 
 def run(work: Work) -> dict[str, Any]:
-    """Drop equal files, then near duplicates by their hash."""
+    """Drop repeated keys, then equal files, then near duplicates by their hash."""
     section = work.run.recipe.dedup
+    _drop_repeated(work.db)
     if section.same_bytes:
         _drop_equal(work.db)
     if section.near_duplicate_distance >= 0:
         _drop_near(work.db, section.near_duplicate_distance)
     return {}
+
+
+def _drop_repeated(db: duckdb.DuckDBPyConnection) -> None:
+    """A key names one sample of a dataset. A crawl has no key twice; what `webpairs pack` is given
+    may."""
+    db.execute(
+        """
+        INSERT INTO dropped
+        SELECT rank, 'duplicate_key', dup_of
+        FROM left_over JOIN (
+            SELECT key, min(rank) AS dup_of FROM left_over GROUP BY key HAVING count(*) > 1
+        ) USING (key)
+        WHERE rank > dup_of
+        """
+    )
 
 
 def _drop_equal(db: duckdb.DuckDBPyConnection) -> None:

@@ -43,7 +43,9 @@ def survey(sidecars: Iterable[Path]) -> Survey:
 
 
 def dataset_card(manifest: Manifest, facts: Survey, funnels: Iterable[Funnel]) -> bytes:
-    """The bytes of README.md."""
+    """The bytes of README.md. A funnel of stage `pack` says that no crawl of ours found them."""
+    tables = list(funnels)
+    is_packed = any(funnel.stage == "pack" for funnel in tables)
     n_bytes = sum(entry.bytes for entry in manifest.shards)
     hosts = dict(list(facts.hosts.items())[:_TOP_HOSTS])
     text = _CARD.format(
@@ -61,10 +63,17 @@ def dataset_card(manifest: Manifest, facts: Survey, funnels: Iterable[Funnel]) -
         sources=_counts("source", facts.text_sources),
         licences=_licences(facts.licences),
         signals=_signals(facts.signals),
-        policy=manifest.recipe.get("crawl", {}).get("optout", "default"),
-        funnel="\n".join(table(funnel) for funnel in funnels),
+        made=_PACKED if is_packed else _CRAWLED,
+        manners=(_PACKED_MANNERS if is_packed else _CRAWLED_MANNERS).format(
+            policy=_policy(manifest)
+        ),
+        funnel="\n".join(table(funnel) for funnel in tables),
     )
     return text.encode()
+
+
+def _policy(manifest: Manifest) -> str:
+    return str(manifest.recipe.get("crawl", {}).get("optout", "default"))
 
 
 def _head(manifest: Manifest, facts: Survey) -> str:
@@ -107,13 +116,23 @@ def _signals(signals: Mapping[str, int]) -> str:
     return _counts("signal on kept samples", signals)
 
 
+_CRAWLED, _PACKED = "collected from the web by", "packed from files that were there before by"
+_CRAWLED_MANNERS = (
+    "The crawl obeyed robots.txt and the policy `{policy}` for opt-out signals (X-Robots-Tag and "
+    "robots\nmeta tags with noai or noimageai, the TDM reservation protocol), on pages and on "
+    "images."
+)
+_PACKED_MANNERS = (
+    "Nobody asked the sites of these images anew. Signals that the files or their tables hold "
+    "were\nread with the policy `{policy}`."
+)
 _CARD = """---
 {head}
 ---
 # {name}
 
-{n_samples} image-text samples in {n_shards} WebDataset shards ({n_bytes} bytes), collected from
-the web by webpairs {version} with the recipe of digest `{digest}`.
+{n_samples} image-text samples in {n_shards} WebDataset shards ({n_bytes} bytes), {made}
+webpairs {version} with the recipe of digest `{digest}`.
 
 Each sample is three members of a tar: `KEY.{format}`, `KEY.json`, `KEY.txt` (the caption). Beside
 each tar lie `.parquet` (the JSONs as a table) and `.idx` (where each member starts).
@@ -143,8 +162,7 @@ this card grants none. Whoever uses or passes on these samples has to check that
 
 ## Opt-out
 
-The crawl obeyed robots.txt and the policy `{policy}` for opt-out signals (X-Robots-Tag and robots
-meta tags with noai or noimageai, the TDM reservation protocol), on pages and on images.
+{manners}
 
 {signals}
 

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Self
@@ -58,7 +58,11 @@ class DecodePool:
 
         Raises WebpairsError when workers cannot even start.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, data)
+        return await asyncio.wrap_future(self.submit(data))
+
+    def submit(self, data: bytes) -> Future[Processed]:
+        """`run` for a caller without an event loop."""
+        return self._threads.submit(self._run, data)
 
     def _run(self, data: bytes) -> Processed:
         worker = self._idle.get()  # never waits: there are as many threads as workers

@@ -10,15 +10,32 @@ import pyarrow.parquet as pq
 
 from webpairs_core.errors import PartCorrupt
 from webpairs_core.schema import PLAN, open_part
+from webpairs_shards.options import ShardsSection
+
+OVERHEAD_BYTES = 3_328
+"""Of a sample in a tar beside its image: three headers, the JSON and the caption, and the padding
+to blocks of 512 bytes (POSIX.1-2017 pax, ustar): 3 blocks, 2, 1, and half a block for the image.
+"""
 
 
-def shard_bounds(n_samples: int, samples_per_shard: int) -> list[int]:
+def count_shards(section: ShardsSection, n_samples: int, image_bytes: int) -> int:
+    """How many shards `n_samples` make whose images have `image_bytes` in all.
+
+    As few as `samples_per_shard` allows; with `bytes_per_shard`, as few as let their mean size stay
+    below it, one sample to each at least.
+    """
+    if not section.bytes_per_shard:
+        return -(-n_samples // section.samples_per_shard)
+    n_bytes = image_bytes + n_samples * OVERHEAD_BYTES
+    return min(n_samples, -(-n_bytes // section.bytes_per_shard))
+
+
+def shard_bounds(n_samples: int, n_shards: int) -> list[int]:
     """Where shards start in the global order, and the end: shard i holds [b[i], b[i + 1]).
 
-    As few shards as `samples_per_shard` allows, their sizes differing by at most one: a trainer
-    that gives each worker the same number of shards then gives each the same work.
+    Their sizes differ by at most one: a trainer that gives each worker the same number of shards
+    then gives each the same work.
     """
-    n_shards = -(-n_samples // samples_per_shard)
     return [i * n_samples // n_shards for i in range(n_shards + 1)]
 
 

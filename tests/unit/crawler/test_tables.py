@@ -17,8 +17,9 @@ from webpairs_core.keys import pair_key
 from webpairs_core.schema import PAIRS
 from webpairs_crawler.options import Table
 from webpairs_crawler.tables import lines
+from webpairs_crawler.tables.cells import MAX_EXTRA_BYTES
 from webpairs_crawler.tables.locate import locate_tables
-from webpairs_crawler.tables.read import MAX_EXTRA_BYTES, check_table, read_table
+from webpairs_crawler.tables.read import check_table, read_table
 from webpairs_crawler.web.inputs import open_input
 
 URLS = [f"http://pictures.example/{i}.jpg" for i in range(5)]

@@ -10,20 +10,41 @@ from hypothesis import strategies as st
 
 from webpairs_core.errors import PartCorrupt
 from webpairs_core.schema import PLAN
-from webpairs_shards.write.plan import read_plan, shard_bounds, write_plan
+from webpairs_shards.options import ShardsSection
+from webpairs_shards.write.plan import (
+    OVERHEAD_BYTES,
+    count_shards,
+    read_plan,
+    shard_bounds,
+    write_plan,
+)
 
 _BARE = pa.schema([field for field in PLAN if field.name not in ("shard", "row")])
 
 
 @given(n=st.integers(1, 10_000), per_shard=st.integers(1, 3_000))
 def test_as_few_shards_as_allowed_and_of_equal_size(n: int, per_shard: int) -> None:
-    bounds = shard_bounds(n, per_shard)
+    section = ShardsSection(samples_per_shard=per_shard)
+    bounds = shard_bounds(n, count_shards(section, n, 0))
     sizes = [stop - start for start, stop in pairwise(bounds)]
     assert bounds[0] == 0
     assert sum(sizes) == n
     assert max(sizes) <= per_shard
     assert max(sizes) - min(sizes) <= 1
     assert (len(sizes) - 1) * per_shard < n
+
+
+@given(n=st.integers(1, 10_000), mean=st.integers(1, 100_000), per_shard=st.integers(1, 50_000_000))
+def test_by_bytes_there_are_as_few_shards_as_fit_on_average(
+    n: int, mean: int, per_shard: int
+) -> None:
+    n_shards = count_shards(ShardsSection(bytes_per_shard=per_shard), n, n * mean)
+    n_bytes = n * (mean + OVERHEAD_BYTES)
+    assert 1 <= n_shards <= n
+    assert n_bytes <= n_shards * per_shard or n_shards == n
+    assert (n_shards - 1) * per_shard < n_bytes
+    sizes = [stop - start for start, stop in pairwise(shard_bounds(n, n_shards))]
+    assert max(sizes) - min(sizes) <= 1
 
 
 def _batch(start: int, stop: int) -> pa.RecordBatch:
@@ -41,7 +62,7 @@ def _batch(start: int, stop: int) -> pa.RecordBatch:
 @pytest.mark.parametrize("cuts", [(0, 23), (0, 1, 2, 20, 23), (0, 10, 23), (0, 0, 22, 23)])
 def test_any_batches_make_the_same_shards(tmp_path: Path, cuts: tuple[int, ...]) -> None:
     path = tmp_path / "plan.parquet"
-    bounds = shard_bounds(23, 6)
+    bounds = shard_bounds(23, 4)
     write_plan(path, (_batch(*cut) for cut in pairwise(cuts)), bounds)
     for shard, (start, stop) in enumerate(pairwise(bounds)):
         table = read_plan(path, shard)

@@ -1,0 +1,1 @@
+"""What people have already (folders, tables, other WebDatasets) → samples."""
