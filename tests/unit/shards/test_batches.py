@@ -69,7 +69,7 @@ def test_a_killed_worker_costs_nothing_that_the_state_does_not_know(folder: Path
     wanted = list(islice(_loader(folder), 40))
     # In a process of its own: torch's handler of SIGCHLD raises wherever the process just is.
     script = Path(__file__).parents[2] / "dying_loader.py"
-    words = [sys.executable, script, folder]
+    words = [sys.executable, str(script), str(folder)]
     died = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert died.returncode == 0, died.stderr
     told = json.loads(died.stdout)
