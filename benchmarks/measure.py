@@ -2,9 +2,12 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,3 +59,23 @@ def report(name: str, unit: str, n: float, cost: Cost) -> None:
             }
         )
     )
+
+
+N_WARM = 100
+"""Samples of a stream that are read before the clock starts."""
+
+
+def report_stream(name: str, n: int, samples: Iterable[object]) -> None:
+    """Read `n` samples in this process and print the line of `report`."""
+    stream = iter(samples)
+    for _ in islice(stream, N_WARM):
+        pass
+    wall, cpu = time.perf_counter(), time.process_time()
+    n_read = sum(1 for _ in islice(stream, n - N_WARM))
+    cost = Cost(
+        time.perf_counter() - wall,
+        time.process_time() - cpu,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        {},
+    )
+    report(name, "samples", n_read, cost)

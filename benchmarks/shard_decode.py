@@ -8,10 +8,8 @@ import io
 import math
 import random
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +17,10 @@ import torch
 from PIL import Image
 
 from make_samples import make_samples
-from measure import Cost, cost_of, report
+from measure import cost_of, report_stream
 from webpairs_shards import Mixture, open_shards
 from webpairs_shards.read.batches import BatchLoader, BatchOptions
 
-N_WARM = 100
 BATCH = 50
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
@@ -72,13 +69,7 @@ def main() -> None:
         shards = folder / "out" / "shards"
         for side in (224, 112, 64):
             for who, samples in (("webpairs", ours), ("open_clip's steps", theirs)):
-                stream = samples(shards, side)
-                for _ in islice(stream, N_WARM):
-                    pass
-                wall, cpu = time.perf_counter(), time.process_time()
-                n = sum(1 for _ in islice(stream, args.samples - N_WARM))
-                cost = Cost(time.perf_counter() - wall, time.process_time() - cpu, 0, {})
-                report(f"decode to {side} px, {who}", "samples", n, cost)
+                report_stream(f"decode to {side} px, {who}", args.samples, samples(shards, side))
 
 
 if __name__ == "__main__":
