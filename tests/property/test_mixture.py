@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from samples_fixture import build_shards
 from webpairs_core.errors import ShardCorrupt, ShardError
 from webpairs_shards import Mixture, ShardStream, StreamOptions, open_shards
+from webpairs_shards.read.permutation import permute
 from webpairs_shards.read.reader import ShardReader
 
 SIZES = (23, 10)
@@ -126,6 +127,31 @@ def test_broken_samples_are_counted_and_too_many_stop_the_stream(tmp_path: Path)
     options = StreamOptions(max_broken_in_a_row=5)
     with pytest.raises(ShardCorrupt, match=r"6 samples in a row are broken.*cut_short"):
         next(ShardStream(Mixture([(reader, 1)]), options))
+
+
+def test_one_broken_sample_each_epoch_never_stops_a_stream(tmp_path: Path) -> None:
+    folder = build_shards(tmp_path, 12, samples_per_shard=10)
+    tar = folder / "shard-000000.tar"
+    data = bytearray(tar.read_bytes())
+    data[data.index(open_shards(folder).read(3).image) + 9] ^= 1
+    tar.write_bytes(data)
+    options = StreamOptions(epochs=6, max_broken_in_a_row=2)
+    stream = ShardStream(_one(folder), options)
+    assert sum(1 for _ in stream) == 6 * 11
+    assert stream.broken.total() == 6
+
+
+def test_datasets_of_equal_size_are_not_shuffled_in_step(readers: list[ShardReader]) -> None:
+    mixture = Mixture([(readers[0], 1), (readers[0], 1)])
+    n = mixture.n_samples
+    sources, samples = mixture.locate(7, np.arange(n))
+    slots = permute(np.arange(n, dtype=np.uint64), n, 7, 0).astype(np.int64)
+    first, second = (
+        dict(zip(slots[sources == i] - i * SIZES[0], samples[sources == i], strict=True))
+        for i in (0, 1)
+    )
+    assert set(first) == set(second) == set(range(SIZES[0]))
+    assert first != second
 
 
 def _one(folder: Path) -> Mixture:

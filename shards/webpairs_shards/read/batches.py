@@ -49,7 +49,8 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
     rank: int = 0
     world: int = 1
     epochs: int | None = None
-    """None: without end. With an end, the last batch may be smaller."""
+    """None: without end. With an end, the last batch may be smaller, and empty on the last
+    ranks."""
     max_broken_in_a_row: int = 100
 
     def __post_init__(self) -> None:

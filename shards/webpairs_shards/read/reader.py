@@ -5,8 +5,8 @@ much. A folder that is not what its manifest says is refused when it is opened, 
 held against its checksum when it is read: a trainer that waits for samples that never come, or
 learns from broken ones, is the field's most common mystery.
 
-Tars are read by `pread`, not mapped: it costs 2 us a sample more, but where somebody cuts a tar
-short under a running reader, that is a broken sample then, and not a SIGBUS that kills the process.
+Tars are read by `pread`, not mapped, though a map is cheaper: where somebody cuts a tar short under a
+running reader, that is a broken sample then, and not a SIGBUS that kills the process.
 """
 
 import os
@@ -57,7 +57,7 @@ class BrokenSample(msgspec.Struct, frozen=True, gc=False):
 
 def open_shards(folder: Path | str, *, is_checked: bool = True) -> "ShardReader":
     """Open a folder of finished shards. Unless `is_checked` is False, each sample is held against
-    its checksum whenever it is read (4 us for 18 kB).
+    its checksum whenever it is read.
 
     Raises ShardError when it holds none, ShardCorrupt when a file is missing or has another size
     than the manifest says, SchemaMismatch when this release does not know its version.

@@ -99,6 +99,27 @@ def test_damage_is_counted_and_too_much_of_it_stops(tmp_path: Path) -> None:
             pass
 
 
+def test_one_broken_sample_each_epoch_never_stops_them(tmp_path: Path) -> None:
+    folder = build_shards(tmp_path, 12, samples_per_shard=10)
+    tar = folder / "shard-000000.tar"
+    data = bytearray(tar.read_bytes())
+    data[data.index(open_shards(folder).read(3).image) + 9] ^= 1
+    tar.write_bytes(data)
+    loader = _loader(folder, epochs=6, max_broken_in_a_row=2)
+    assert sum(len(batch["key"]) for batch in loader) == 6 * 11
+    assert loader.broken.total() == 6
+
+
+def test_a_picture_whose_header_claims_too_much_is_not_decoded() -> None:
+    data = bytearray(_jpeg(40, 40))
+    height = data.index(b"\xff\xc0") + 5  # of the frame header, then the width
+    data[height : height + 4] = (20_000).to_bytes(2, "big") * 2
+    with pytest.raises(ValueError, match="20000 × 20000 pixels"):
+        random_square(bytes(data), 32, 0.9, random.Random(0))
+    with pytest.raises(ValueError, match="20000 × 20000 pixels"):
+        centre_square(bytes(data), 32)
+
+
 def _jpeg(width: int, height: int, **options: int | str) -> bytes:
     wave = np.add.outer(np.arange(height), np.arange(width))
     pixels = np.stack([wave % 256, wave // 2 % 256, wave // 3 % 256], axis=2).astype(np.uint8)
