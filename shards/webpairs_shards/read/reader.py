@@ -5,8 +5,8 @@ much. A folder that is not what its manifest says is refused when it is opened, 
 held against its checksum when it is read: a trainer that waits for samples that never come, or
 learns from broken ones, is the field's most common mystery.
 
-Tars are read by `pread`, not mapped, though a map is cheaper: where somebody cuts a tar short under a
-running reader, that is a broken sample then, and not a SIGBUS that kills the process.
+Tars are read by `pread`, not mapped, though a map is cheaper: where somebody cuts a tar short under
+a running reader, that is a broken sample then, and not a SIGBUS that kills the process.
 """
 
 import os
