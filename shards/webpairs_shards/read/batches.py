@@ -6,9 +6,11 @@ however many workers there are, and the position after the last one is the whole
 sample leaves its batch one smaller: filling it up would make later batches depend on the damage.
 """
 
+import multiprocessing
 import random
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing import connection
 from typing import Any, TypedDict
 
 import msgspec
@@ -17,9 +19,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from webpairs_core.errors import StorageError
 from webpairs_shards.read.pixels import DAMAGED, Pixels, centre_square, random_square
 from webpairs_shards.read.reader import BrokenSample, RawSample
 from webpairs_shards.read.stream import Mixture, check_broken, position_of, stream_state
+
+_DYING_S = 2.0
 
 
 class Batch(TypedDict):
@@ -134,8 +139,10 @@ class BatchLoader:
     """A DataLoader that knows where it stands: iterate, save `state_dict()`, go on later with any
     number of workers or ranks.
 
-    When a worker is killed, torch's RuntimeError comes through (or an OSError, when its shared
-    memory is gone first); the state is still that of the last batch that arrived.
+    When a worker dies (no memory was left, somebody killed it), that is one StorageError; the state
+    is still that of the last batch that arrived. torch tells of a death from a signal
+    handler, so its RuntimeError may come up in the code around the loop instead, and where a worker
+    died in the middle of handing over a batch torch may wait for the rest for ever.
     """
 
     def __init__(self, mixture: Mixture, options: BatchOptions, workers: int = 0) -> None:
@@ -152,7 +159,22 @@ class BatchLoader:
         for reader in self.mixture.readers:
             reader.close()
         batches: DataLoader[Batch] = DataLoader(dataset, batch_size=None, num_workers=self.workers)
-        for batch in batches:
+        before = set(multiprocessing.active_children())
+        made = iter(batches)
+        workers = set(multiprocessing.active_children()) - before
+        while True:
+            try:
+                batch = next(made)
+            except StopIteration:
+                return
+            except (RuntimeError, OSError, EOFError) as error:
+                # The pipe tells of a death a little before the process table does.
+                if not connection.wait([worker.sentinel for worker in workers], _DYING_S):
+                    raise
+                raise StorageError(
+                    f"a worker of the loader died ({error}): with too little memory, take fewer "
+                    "workers; load_state_dict goes on after the last batch that came"
+                ) from error
             self.position = batch["position"]
             self.broken.update(batch["broken"])
             yield batch

@@ -5,6 +5,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 from itertools import islice
 from pathlib import Path
 
@@ -66,20 +67,22 @@ def test_ranks_share_each_global_batch(folder: Path) -> None:
 
 
 def test_a_killed_worker_costs_nothing_that_the_state_does_not_know(folder: Path) -> None:
-    wanted = list(islice(_loader(folder), 40))
-    # In a process of its own: torch's handler of SIGCHLD raises wherever the process just is.
+    wanted = list(islice(_loader(folder), 60))
     script = Path(__file__).parents[2] / "dying_loader.py"
     words = [sys.executable, str(script), str(folder)]
-    died = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
-    assert died.returncode == 0, died.stderr
-    told = json.loads(died.stdout)
-    assert told["error"]
-    n = len(told["keys"])
-    assert 5 <= n < 40
-    assert told["keys"] == [batch["key"] for batch in wanted[:n]]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        watch = threading.Timer(60, program.kill)  # where torch hangs
+        watch.start()
+        lines = program.stdout.read().splitlines()
+        watch.cancel()
+    came = [json.loads(line) for line in lines]
+    n = len(came)
+    assert 5 <= n < 50
+    assert [keys for keys, _ in came] == [batch["key"] for batch in wanted[:n]]
     next_one = _loader(folder, workers=1)
-    next_one.load_state_dict(told["state"])
-    _same(list(islice(next_one, 40 - n)), wanted[n:])
+    next_one.load_state_dict(came[-1][1])
+    _same(list(islice(next_one, 60 - n)), wanted[n:])
 
 
 def test_damage_is_counted_and_too_much_of_it_stops(tmp_path: Path) -> None:
