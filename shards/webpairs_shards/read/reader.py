@@ -4,12 +4,8 @@ Samples are found through the .idx, not by walking the tar with `tarfile`, which
 much. A folder that is not what its manifest says is refused when it is opened, and each sample is
 held against its checksum when it is read: a trainer that waits for samples that never come, or
 learns from broken ones, is the field's most common mystery.
-
-Tars are read by `pread`, not mapped, though a map is cheaper: where somebody cuts a tar short under
-a running reader, that is a broken sample then, and not a SIGBUS that kills the process.
 """
 
-import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import accumulate
@@ -20,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from webpairs_core.errors import ShardCorrupt, ShardError
-from webpairs_shards.format.index import RECORD, Index, Records, checksum, read_index
-from webpairs_shards.format.manifest import Manifest, ShardEntry, read_manifest
+from webpairs_shards.format.index import RECORD, Records, checksum
+from webpairs_shards.format.manifest import ShardEntry, read_manifest
 from webpairs_shards.read.permutation import permute
+from webpairs_shards.read.store import FolderStore, ShardStore
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 16, 1_024
 """Samples whose places are looked up at once: few at first, so that a short look costs little."""
 _PARTS = ("image", "json", "text")
-_OPEN_TARS = 256
 _HELD_RECORDS = 2**24
 """Records of indexes that are held in memory at once, 64 bytes each: 1 GiB."""
 
@@ -68,7 +64,7 @@ def open_shards(folder: Path | str, *, is_checked: bool = True) -> "ShardReader"
         raise ShardError(f"{folder} holds no samples: make the shards again")
     for entry in manifest.shards:
         _check_size(folder / f"{entry.name}.tar", entry)
-    return ShardReader(folder, manifest, is_checked=is_checked)
+    return ShardReader(str(folder), FolderStore(folder, manifest), is_checked=is_checked)
 
 
 class ShardReader:
@@ -77,9 +73,12 @@ class ShardReader:
     Not for several threads at once; cheap to open once in each worker process.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, *, is_checked: bool = True) -> None:
+    def __init__(self, folder: str, store: ShardStore, *, is_checked: bool = True) -> None:
         self.folder = folder
-        self.is_checked = is_checked
+        """Where it was opened: a path or a URL."""
+        self.is_checked = is_checked and store.is_checked
+        self._store = store
+        manifest = store.manifest
         self.manifest = manifest
         self.n_samples = manifest.n_samples
         counts = [entry.samples for entry in manifest.shards]
@@ -89,7 +88,6 @@ class ShardReader:
                 f"{folder}: the manifest counts {manifest.n_samples:,} samples, its shards "
                 f"{self._starts[-1]:,}; make the shards again (webpairs shard --fresh)"
             )
-        self._tars: OrderedDict[int, int] = OrderedDict()
         self._records: OrderedDict[int, Records] = OrderedDict()
         self._n_held = 0
 
@@ -137,9 +135,7 @@ class ShardReader:
 
     def close(self) -> None:
         """Let go of all files."""
-        for tar in self._tars.values():
-            os.close(tar)
-        self._tars.clear()
+        self._store.close()
         self._records.clear()
         self._n_held = 0
 
@@ -169,6 +165,7 @@ class ShardReader:
             ),
             strict=True,
         )
+        read = self._store.read
         # One read for the three members; the loop is written for speed: it runs for every sample.
         for (
             shard,
@@ -184,7 +181,7 @@ class ShardReader:
             text_end,
         ) in places:
             try:
-                data = os.pread(self._descriptor(shard), span, start)
+                data = read(shard, start, span)
             except FileNotFoundError:
                 yield self._broken(shard, key, "missing_tar", "is missing: copy it again")
                 continue
@@ -208,34 +205,18 @@ class ShardReader:
 
     def _broken(self, shard: int, key: bytes, reason: str, sentence: str) -> BrokenSample:
         name = self.manifest.shards[shard].name
-        return BrokenSample(name, key.hex(), reason, f"{self._tar(shard)} {sentence}")
+        return BrokenSample(name, key.hex(), reason, f"{self._store.address(shard)} {sentence}")
 
     def _records_of(self, number: int) -> Records:
         records = self._records.get(number)
         if records is None:
-            entry = self.manifest.shards[number]
-            index = read_index(self.folder / f"{entry.name}.idx")
-            _check_index(self.folder, entry, index)
-            # A copy: a map would die with the file under it.
-            records = self._records[number] = np.array(index.records)
+            records = self._records[number] = self._store.records(number)
             self._n_held += len(records)
             while self._n_held > _HELD_RECORDS and len(self._records) > 1:
                 self._n_held -= len(self._records.popitem(last=False)[1])
         else:
             self._records.move_to_end(number)
         return records
-
-    def _descriptor(self, number: int) -> int:
-        tar = self._tars.pop(number, None)
-        if tar is None:
-            if len(self._tars) == _OPEN_TARS:
-                os.close(self._tars.popitem(last=False)[1])
-            tar = os.open(self._tar(number), os.O_RDONLY)
-        self._tars[number] = tar
-        return tar
-
-    def _tar(self, number: int) -> Path:
-        return self.folder / f"{self.manifest.shards[number].name}.tar"
 
 
 def _sound(samples: Iterator[RawSample | BrokenSample]) -> Iterator[RawSample]:
@@ -254,13 +235,4 @@ def _check_size(tar: Path, entry: ShardEntry) -> None:
     if size != entry.bytes:
         raise ShardCorrupt(
             f"{tar} has {size:,} bytes where the manifest says {entry.bytes:,}: {again}"
-        )
-
-
-def _check_index(folder: Path, entry: ShardEntry, index: Index) -> None:
-    if len(index.records) != entry.samples or index.tar_bytes != entry.bytes:
-        raise ShardCorrupt(
-            f"{folder / entry.name}.idx belongs to another tar ({len(index.records):,} samples, "
-            f"{index.tar_bytes:,} bytes; the manifest says {entry.samples:,} and "
-            f"{entry.bytes:,}): copy it again, or make the shards again"
         )

@@ -12,6 +12,7 @@ from samples_fixture import build_shards
 from tiny_models import TINY
 from webpairs_core.errors import TrainError
 from webpairs_shards.read.reader import RawSample, ShardReader, open_shards
+from webpairs_shards.read.store import FolderStore
 from webpairs_trainer.data import Batch, BatchPlan, batches
 from webpairs_trainer.tokenizer import CaptionTokenizer
 
@@ -89,7 +90,7 @@ class Spoilt(ShardReader):
     """Shards some of whose images are noise, as another writer may leave them."""
 
     def __init__(self, reader: ShardReader, every: int) -> None:
-        super().__init__(reader.folder, reader.manifest)
+        super().__init__(reader.folder, FolderStore(Path(reader.folder), reader.manifest))
         self._every = every
 
     def stream(
@@ -128,5 +129,5 @@ def test_equal_captions_are_counted(tmp_path: Path, tokenizer: CaptionTokenizer)
 
     folder = build_shards(tmp_path, 8)
     reader = open_shards(folder)
-    batch = take(OneCaption(folder, reader.manifest), tokenizer, 1)[0]
+    batch = take(OneCaption(str(folder), FolderStore(folder, reader.manifest)), tokenizer, 1)[0]
     assert batch.n_same_caption == 4

@@ -1,0 +1,102 @@
+"""Where the bytes of shards come from: what a reader asks of a place, and the local folder.
+
+Another place (a server, a bucket, tars of others) is another class with these methods; the order of
+samples, their checks and their counting stay in the reader.
+
+Tars are read by `pread`, not mapped, though a map is cheaper: where somebody cuts a tar short under
+a running reader, that is a broken sample then, and not a SIGBUS that kills the process.
+"""
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from webpairs_core.errors import ShardCorrupt
+from webpairs_shards.format.index import Index, Records, read_index
+from webpairs_shards.format.manifest import Manifest, ShardEntry
+
+_OPEN_TARS = 256
+
+
+class ShardStore(Protocol):
+    """A place where shards lie. Numbers count the shards of the manifest from 0."""
+
+    manifest: Manifest
+    is_checked: bool
+    """Whether `records` have the CRC-32 of each sample."""
+
+    def address(self, number: int) -> str:
+        """Path or URL of a tar, for sentences."""
+        ...
+
+    def records(self, number: int) -> Records:
+        """Where the members of each sample lie. Raises ShardCorrupt where the index is missing or
+        belongs to another tar."""
+        ...
+
+    def read(self, number: int, start: int, n_bytes: int) -> bytes:
+        """Bytes of a tar, fewer where it ends before. Raises FileNotFoundError where it is gone."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all files; they are opened again when they are needed."""
+        ...
+
+
+class FolderStore:
+    """A folder of this machine: manifest, tars and .idx files."""
+
+    is_checked = True
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._tars: OrderedDict[int, int] = OrderedDict()
+
+    def address(self, number: int) -> str:
+        """See `ShardStore`."""
+        return str(self._tar(number))
+
+    def records(self, number: int) -> Records:
+        """See `ShardStore`."""
+        entry = self.manifest.shards[number]
+        path = self.folder / f"{entry.name}.idx"
+        index = read_index(path)
+        check_index(str(path), entry, index)
+        # A copy: a map would die with the file under it.
+        return np.array(index.records)
+
+    def read(self, number: int, start: int, n_bytes: int) -> bytes:
+        """See `ShardStore`."""
+        return os.pread(self._descriptor(number), n_bytes, start)
+
+    def close(self) -> None:
+        """See `ShardStore`."""
+        for tar in self._tars.values():
+            os.close(tar)
+        self._tars.clear()
+
+    def _descriptor(self, number: int) -> int:
+        tar = self._tars.pop(number, None)
+        if tar is None:
+            if len(self._tars) == _OPEN_TARS:
+                os.close(self._tars.popitem(last=False)[1])
+            tar = os.open(self._tar(number), os.O_RDONLY)
+        self._tars[number] = tar
+        return tar
+
+    def _tar(self, number: int) -> Path:
+        return self.folder / f"{self.manifest.shards[number].name}.tar"
+
+
+def check_index(path: str, entry: ShardEntry, index: Index) -> None:
+    """Raises ShardCorrupt when the index at `path` is not that of this shard."""
+    if len(index.records) != entry.samples or index.tar_bytes != entry.bytes:
+        raise ShardCorrupt(
+            f"{path} belongs to another tar ({len(index.records):,} samples, "
+            f"{index.tar_bytes:,} bytes; the manifest says {entry.samples:,} and "
+            f"{entry.bytes:,}): copy it again, or make the shards again"
+        )
