@@ -16,6 +16,7 @@ import weakref
 import msgspec
 import numpy as np
 
+from webpairs_core.errors import StorageError
 from webpairs_shards.read.batch import BatchRows, Images
 
 _MESSAGE_BYTES = 2**16
@@ -68,11 +69,15 @@ class Outbox:
         self._frame = -1
 
     def allocate(self, shape: tuple[int, ...]) -> Images:
-        """A new frame's images. One frame at a time: `send_batch` comes before the next."""
-        self._frame = os.memfd_create("webpairs-batch", os.MFD_CLOEXEC)
+        """A new frame's images. One frame at a time: `send_batch` comes before the next. Raises
+        StorageError where the machine has no memory."""
         n_bytes = math.prod(shape)
-        os.ftruncate(self._frame, n_bytes)
-        return np.frombuffer(mmap.mmap(self._frame, n_bytes), np.uint8).reshape(shape)
+        try:
+            self._frame = os.memfd_create("webpairs-batch", os.MFD_CLOEXEC)
+            os.ftruncate(self._frame, n_bytes)
+            return np.frombuffer(mmap.mmap(self._frame, n_bytes), np.uint8).reshape(shape)
+        except OSError as error:
+            raise StorageError(f"no memory for a batch ({error}): take fewer workers") from error
 
     def send_batch(self, images: Images, rows: BatchRows) -> None:
         """Hand over the frame, of which `images` are the first. Raises OSError when nobody is

@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
@@ -23,7 +25,7 @@ from webpairs_shards import Mixture, open_shards
 from webpairs_shards.read import loader as loader_module
 from webpairs_shards.read.batch import BatchJob
 from webpairs_shards.read.batches import Batch, BatchLoader, BatchOptions
-from webpairs_shards.read.frame import Failed
+from webpairs_shards.read.frame import failed
 from webpairs_shards.read.loader import WorkerBatches
 from webpairs_shards.read.loader_worker import AHEAD
 
@@ -284,10 +286,36 @@ def test_damage_is_the_same_error_as_without_workers(tmp_path: Path) -> None:
 
 def test_each_error_comes_over_as_its_class() -> None:
     for name in ("ShardError", "SchemaMismatch", "ShardCorrupt", "StorageError"):
-        error = loader_module._error(Failed(name, "why"))
+        error = loader_module._error(failed(name, "why"))
         assert type(error) is getattr(errors, name)
         assert str(error) == "why"
-    assert type(loader_module._error(Failed("NotOfOurs", "why"))) is WebpairsError
+    assert type(loader_module._error(failed("NotOfOurs", "why"))) is WebpairsError
+    long = failed("ShardError", "shards/\udcff.tar" + "x" * 10**6)  # a name that is not UTF-8
+    assert len(msgspec.msgpack.encode(long)) < 2**16
+
+
+def test_no_memory_is_one_sentence(folder: Path) -> None:
+    options = BatchOptions(batch_size=4, image_size=512)
+    job = BatchJob(Mixture([(open_shards(folder), 1)]), options, 0)
+    batches = WorkerBatches(job, 1)
+    next(batches)
+    resource.prlimit(_pids(batches)[0], resource.RLIMIT_AS, (1, resource.RLIM_INFINITY))
+    with pytest.raises(StorageError, match=r"no memory .* take fewer workers"):
+        list(islice(batches, AHEAD + 1))
+
+
+def test_a_worker_at_its_end_is_not_a_dead_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader_module, "_LOOK_EVERY_S", 0.1)
+    options = BatchOptions(batch_size=N, image_size=32, epochs=1)
+    batches = WorkerBatches(BatchJob(Mixture([(open_shards(folder), 1)]), options, 0), 2)
+    busy, _ = _pids(batches)  # the other one has nothing to do
+    os.kill(busy, signal.SIGSTOP)
+    later = threading.Timer(2, os.kill, (busy, signal.SIGCONT))
+    later.start()
+    assert [len(rows.key) for _, rows in batches] == [N]
+    later.join()
 
 
 def test_what_nobody_foresaw_is_one_sentence_and_a_traceback_on_stderr(
