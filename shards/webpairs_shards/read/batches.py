@@ -63,6 +63,8 @@ class BatchLoader:
     """
 
     def __init__(self, mixture: Mixture, options: BatchOptions, workers: int = 0) -> None:
+        if workers < 0:
+            raise ValueError(f"no such number of workers: {workers}")
         self.mixture = mixture
         self.options = options
         self.workers = workers

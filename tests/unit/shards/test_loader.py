@@ -294,6 +294,11 @@ def test_each_error_comes_over_as_its_class() -> None:
     assert len(msgspec.msgpack.encode(long)) < 2**16
 
 
+def test_less_than_no_worker_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match="-1"):
+        _loader(folder, -1)
+
+
 def test_no_memory_is_one_sentence(folder: Path) -> None:
     options = BatchOptions(batch_size=4, image_size=512)
     job = BatchJob(Mixture([(open_shards(folder), 1)]), options, 0)
