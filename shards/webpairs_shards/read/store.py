@@ -42,7 +42,8 @@ class ShardStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of all files; they are opened again when they are needed."""
+        """Let go of all files; they are opened again when they are needed. A store can be pickled
+        then: so it goes to the worker processes of a loader."""
         ...
 
 
