@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 TORCH  ?= torch==2.13.0
+OPEN_CLIP := open_clip_torch==3.3.0 torchvision==0.28.0 ftfy==6.3.1 wcwidth==0.9.4
 RECIPE ?= recipes/demo.toml
 DATA   ?= ../shared/data
 ARGS   ?=
@@ -30,6 +31,8 @@ help: ## list the targets
 	$(PIP) --constraint constraints.txt --editable '.[train,dev]'
 	rm -rf .venv/webdataset-old # the release that open_clip pins, for tests of what it reads
 	$(PIP) --no-deps --target .venv/webdataset-old webdataset==0.2.86
+	rm -rf .venv/open-clip # its training script must read our shards; nothing else here may import it
+	$(PIP) --no-deps --target .venv/open-clip $(OPEN_CLIP)
 	@touch $@
 
 crawl: .venv/base ## read the pages of RECIPE, collect pairs

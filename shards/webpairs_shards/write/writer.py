@@ -16,7 +16,7 @@ import pyarrow as pa
 from webdataset.writer import TarWriter
 
 from webpairs_core.errors import PartCorrupt
-from webpairs_core.schema import SHARD, write_part
+from webpairs_core.schema import SHARD, PartWriter
 from webpairs_core.text import normalise_text
 from webpairs_shards.format.index import write_index
 from webpairs_shards.format.layout import SampleJson, encode_json
@@ -24,6 +24,8 @@ from webpairs_shards.format.layout import SampleJson, encode_json
 OWNER = "webpairs"
 MODE = 0o444
 _OPEN_TARS = 128
+_HELD_ROWS = 1_000
+"""Of the sidecar: a shard may be of a million samples."""
 
 
 class ShardFiles(msgspec.Struct, frozen=True):
@@ -81,7 +83,7 @@ def write_shard(
 ) -> int:
     """Write a shard of (JSON, encoded image) samples in the order given; return their number."""
     rows: list[dict[str, Any]] = []
-    with files.tar.open("wb") as stream:
+    with files.tar.open("wb") as stream, PartWriter(files.parquet, SHARD) as sidecar:
         writer = TarWriter(
             stream, encoder=False, mtime=0, user=OWNER, group=OWNER, mode=MODE, compress=False
         )
@@ -95,7 +97,11 @@ def write_shard(
                 }
                 writer.write(members)
                 rows.append(msgspec.structs.asdict(sample))
-    write_part(files.parquet, [pa.Table.from_pylist(rows, schema=SHARD)], SHARD)
+                if len(rows) == _HELD_ROWS:
+                    sidecar.write(pa.Table.from_pylist(rows, schema=SHARD))
+                    rows.clear()
+                    writer.tarstream.members.clear()  # `tarfile` would remember all of them
+        sidecar.write(pa.Table.from_pylist(rows, schema=SHARD))
     return write_index(files.idx, files.tar, image_format)
 
 
