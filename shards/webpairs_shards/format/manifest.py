@@ -66,6 +66,11 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} holds no {MANIFEST}: give a folder that `webpairs shard` has finished, "
             "e.g. out/NAME/shards"
         ) from None
+    return decode_manifest(data, str(path))
+
+
+def decode_manifest(data: bytes, path: str) -> Manifest:
+    """The manifest that was read from `path`. Raises ShardCorrupt, SchemaMismatch as above."""
     try:
         version = msgspec.json.decode(data, type=_Version).schema
         if version != SCHEMA:
