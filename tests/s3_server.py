@@ -1,5 +1,6 @@
 """moto's S3 on loopback, in a process of its own, and a proxy that spoils what goes through it."""
 
+import json
 import os
 import re
 import socket
@@ -66,6 +67,24 @@ class S3Server:
         listed = self.client.list_multipart_uploads(Bucket=BUCKET)
         return [one["Key"] for one in listed.get("Uploads", [])]
 
+    def add_reader(self) -> dict[str, str]:
+        """The key of a new user who may read and list, and nothing else."""
+        from botocore.session import Session
+
+        iam = Session().create_client(
+            "iam",
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        iam.create_user(UserName="reader")
+        allowed = {"Effect": "Allow", "Action": ["s3:Get*", "s3:List*"], "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=policy)
+        key: dict[str, str] = iam.create_access_key(UserName="reader")["AccessKey"]
+        return key
+
     def empty(self) -> None:
         for key in self.keys():
             self.client.delete_object(Bucket=BUCKET, Key=key)
@@ -81,7 +100,7 @@ def s3_server() -> Iterator[S3Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [str(Path(sys.executable).parent / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=settings(port)
     )
@@ -109,7 +128,7 @@ class Proxy:
     `fault(request)` is asked for each request, its first line and headers as text, and says what
     becomes of it: None, or one of the words below.
 
-    * `503`: answered by SlowDown, unread.
+    * `503`, `400`: answered by SlowDown or BadDigest, unread.
     * `reset`: the connection is reset in the middle of the body, which never arrives.
     * `forget`: the request is done, but its answer is lost.
     * `flip`: one byte of the body is changed on its way.
@@ -149,8 +168,8 @@ class Proxy:
                 return
             self.requests.append(head)
             fault = self._fault(head)
-            if fault == "503":
-                client.sendall(_SLOW_DOWN)
+            if fault in _REFUSALS:
+                client.sendall(_REFUSALS[fault])
                 _rest(client, head, body)  # else the answer is lost in a reset
                 return
             if "100-continue" in head.lower():
@@ -183,11 +202,16 @@ class Proxy:
         return b"".join(parts)
 
 
-_BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
-_SLOW_DOWN = (
-    b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_BUSY), _BUSY)
-)
+def _refusal(status: str, code: str) -> bytes:
+    body = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+_REFUSALS = {
+    "503": _refusal("503 Slow Down", "SlowDown"),
+    "400": _refusal("400 Bad Request", "BadDigest"),
+}
 
 
 def _head(client: socket.socket) -> tuple[str, bytes]:

@@ -66,7 +66,8 @@ def copy(
     if _are_one(source, target):
         raise RecipeError(f"{source_url} cannot be copied onto itself: name another place")
     manifest, documents = _documents(source)
-    wanted = [*_shard_files(manifest, source), *documents]
+    shards = _shard_files(manifest)
+    wanted = [*shards, *documents]
     with target.hold():
         strays = _strays(target, wanted)
         if not is_replacing:
@@ -75,8 +76,8 @@ def copy(
             target.remove(MANIFEST)
         target.sweep()
         job = _Job(source, target, stop)
-        sizes = job.copy_all(wanted[:-1], workers)
-        sizes.append(job.copy_one(wanted[-1]))
+        sizes = job.copy_all(shards, workers)
+        sizes += [job.copy_one(one) for one in documents]
         for name in strays:
             target.remove(name)
     copied = [size for size in sizes if size is not None]
@@ -160,17 +161,17 @@ def _documents(source: Source) -> tuple[Manifest, list[_Wanted]]:
     first, *others = found
     assert first.data is not None
     manifest = decode_manifest(first.data, source.address(MANIFEST))
+    for entry in manifest.shards:
+        # A manifest from elsewhere must not choose paths on this machine.
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", entry.name):
+            raise _damaged(source, MANIFEST, f"names a shard {entry.name!r}")
     if others[0].data != encode_sizes(manifest):
         raise _damaged(source, SIZES, "counts other samples than the manifest")
     return manifest, [*others, first]
 
 
-def _shard_files(manifest: Manifest, source: Source) -> list[_Wanted]:
+def _shard_files(manifest: Manifest) -> list[_Wanted]:
     """Tars, then indices, then tables: what is useless without another file comes after it."""
-    for entry in manifest.shards:
-        # A manifest from elsewhere must not choose paths on this machine.
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", entry.name):
-            raise _damaged(source, MANIFEST, f"names a shard {entry.name!r}")
     tars = [_Wanted(f"{one.name}.tar", one.sha256, one.bytes) for one in manifest.shards]
     indices = [_Wanted(f"{one.name}.idx", one.idx_sha256) for one in manifest.shards]
     tables = [_Wanted(f"{one.name}.parquet", one.parquet_sha256) for one in manifest.shards]
@@ -187,11 +188,11 @@ def _refuse_to_replace(target: Target, wanted: list[_Wanted], strays: list[str])
     """Raises RecipeError when the target holds something else. A shard that differs is not: its
     name is ours, and without a manifest nobody reads it."""
     documents = {one.name: one.data for one in wanted if one.data is not None}
-    manifest = _small_file(target, MANIFEST)
-    others = strays[:1]
-    if manifest != documents[MANIFEST]:
-        found = {name: _small_file(target, name) for name in (MANIFEST, CARD, CROISSANT, SIZES)}
-        others += [name for name, data in found.items() if data not in (None, documents[name])]
+    found = {name: _small_file(target, name) for name in (MANIFEST, SIZES, CARD, CROISSANT)}
+    others = [name for name, data in found.items() if data not in (None, documents[name])]
+    if found[MANIFEST] == documents[MANIFEST]:
+        others = []  # a document that was spoilt there is mended
+    others += strays
     if others:
         raise RecipeError(
             f"{target.address(others[0])} belongs to another dataset: give --replace, or copy to "

@@ -1,8 +1,8 @@
 """A bucket: an object is there when it is complete, or not at all (multipart upload).
 
 Each object carries the SHA-256 of its bytes as metadata `sha256`, so that a later copy knows it
-without reading it. Every part is sent with its SHA-256, which the store checks; where it neither
-says so nor gives the MD5 as ETag, the object is read back.
+without reading it. Every part is sent with its SHA-256 (or its MD5, for a store that the user's AWS
+settings say knows no checksums); where the answer names neither, the object is read back.
 Limits: docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html.
 """
 
@@ -132,15 +132,17 @@ class S3Place(RemotePlace):
         return n_bytes, all(part.is_confirmed for part in sent)
 
     def _send(self, method: str, name: str, data: bytes, facts: dict[str, Any]) -> _Sent:
+        """Send bytes with a digest by which the store refuses those that changed on their way."""
+        md5 = hashlib.md5(data, usedforsecurity=False).digest()
         sha256 = ""
+        digest = {"ContentMD5": base64.b64encode(md5).decode()}
         if self._has_checksums():
             sha256 = base64.b64encode(hashlib.sha256(data).digest()).decode()
-            facts = {**facts, "ChecksumSHA256": sha256}
-        answer = self._call(method, name, {**facts, "Body": data})
+            digest = {"ChecksumSHA256": sha256}
+        answer = self._call(method, name, {**facts, **digest, "Body": data})
         told, etag = answer.get("ChecksumSHA256"), answer["ETag"]
         # The ETag is the MD5, but for objects encrypted by KMS and for some other makers' stores.
-        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        is_confirmed = told == sha256 if told and sha256 else etag.strip('"') == md5
+        is_confirmed = told == sha256 if told and sha256 else etag.strip('"') == md5.hex()
         return _Sent(etag, sha256, is_confirmed)
 
     def _complete(self, file: File, upload: str, sent: list[_Sent]) -> None:
