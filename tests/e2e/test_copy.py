@@ -14,7 +14,7 @@ from dataset_files import contents, random_dataset
 from file_server import FileServer
 from s3_server import BUCKET, Proxy, S3Server, s3_server, settings
 from samples_fixture import build_shards
-from webpairs_core.errors import RecipeError
+from webpairs_core.errors import RecipeError, ShardError
 from webpairs_shards.format.index import read_index
 from webpairs_shards.write.copy import copy
 
@@ -204,9 +204,11 @@ def test_from_a_web_server_that_drops_connections(tmp_path: Path, has_ranges: bo
     folder = random_dataset(tmp_path / "set", 20 * MIB, 1000)
     with FileServer(tmp_path) as web:
         web.has_ranges = has_ranges
-        web.n_drops = 2
+        web.n_drops, web.n_refusals = 2, 1
         copy(web.url("set"), str(tmp_path / "to"), workers=1)
-        assert web.n_drops == 0
+        assert (web.n_drops, web.n_refusals) == (0, 0)
+        with pytest.raises(ShardError, match=r"/nothing holds no manifest\.json"):
+            copy(web.url("nothing"), str(tmp_path / "none"))
     assert contents(tmp_path / "to") == contents(folder)
 
 

@@ -250,11 +250,19 @@ def test_a_damaged_source_stops_and_nothing_of_it_appears(
     for target in (TO, str(tmp_path / "to"), f"memory://{tmp_path}/to"):
         with pytest.raises(ShardCorrupt, match=f"^{path} "):
             copy(str(folder), target)
-    for there in (_there(store), _folder(tmp_path / "to")):
+    memory = _memory(f"{tmp_path}/to/")
+    for there in (_there(store), _folder(tmp_path / "to"), memory):
         assert there.items() <= expected.items()
         assert name not in there
         assert "manifest.json" not in there
     assert store.unfinished() == []
+
+
+def _memory(folder: str) -> dict[str, bytes]:
+    import fsspec
+
+    system = fsspec.filesystem("memory")
+    return {path.removeprefix(folder): system.cat_file(path) for path in system.find(folder)}
 
 
 def _folder(folder: Path) -> dict[str, bytes]:

@@ -218,7 +218,7 @@ def test_mistakes_are_one_sentence(
     assert "the bucket of s3://no-such-bucket/x" in _sentence(
         webpairs("copy", "s3://no-such-bucket/x", tmp_path / "to")
     )
-    assert f"{TO}/ holds no manifest.json" in _sentence(webpairs("copy", TO, tmp_path / "to"), 3)
+    assert f"{TO} holds no manifest.json" in _sentence(webpairs("copy", TO, tmp_path / "to"), 3)
     assert "nothing can be written to https://a/b" in _sentence(
         webpairs("copy", folder, "https://a/b")
     )
@@ -226,6 +226,10 @@ def test_mistakes_are_one_sentence(
     assert "is no folder" in _sentence(webpairs("copy", folder, "s3://"))
     assert "onto itself" in _sentence(webpairs("copy", folder, f"{tmp_path}/x/../set"))
     assert "cannot write" in _sentence(webpairs("copy", folder, folder / "shard-000000.tar"))
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    for words in ((folder, TO), (TO, tmp_path / "to")):
+        assert "profile (nobody) could not be found" in _sentence(webpairs("copy", *words))
+    monkeypatch.delenv("AWS_PROFILE")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert "Could not connect" in _sentence(webpairs("copy", folder, TO))
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")

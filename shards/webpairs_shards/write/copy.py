@@ -151,16 +151,17 @@ def _documents(source: Source) -> tuple[Manifest, list[_Wanted]]:
     for name in (MANIFEST, SIZES, CARD, CROISSANT):
         data = _small_file(source, name)
         if data is None and name == MANIFEST:
+            where = source.address("").rstrip("/")
             raise ShardError(
-                f"{source.address('')} holds no {MANIFEST}: give a folder of shards that is "
-                "finished, e.g. out/NAME/shards"
+                f"{where} holds no {MANIFEST}: give a folder of shards that is finished, e.g. "
+                "out/NAME/shards"
             )
         if data is None:
             raise _damaged(source, name, "is missing")
         found.append(_Wanted(name, hashlib.sha256(data).hexdigest(), len(data), data))
     first, *others = found
     assert first.data is not None
-    manifest = decode_manifest(first.data, source.address(MANIFEST))
+    manifest = decode_manifest(source.address(MANIFEST), first.data)
     for entry in manifest.shards:
         # A manifest from elsewhere must not choose paths on this machine.
         if not re.fullmatch(r"[A-Za-z0-9_-]+", entry.name):

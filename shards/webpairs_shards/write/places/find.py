@@ -6,6 +6,7 @@ from typing import Any
 
 from webpairs_core.errors import RecipeError
 from webpairs_shards.write.places.local import LocalPlace
+from webpairs_shards.write.places.patience import broken, why
 from webpairs_shards.write.places.place import Source, Target
 from webpairs_shards.write.places.remote import RemotePlace, web_options
 from webpairs_shards.write.places.s3 import S3Place, s3_options
@@ -57,6 +58,6 @@ def _open(where: str, protocol: str, is_written: bool) -> tuple[Any, str]:
         extra = "webpairs[s3]" if protocol in _S3 else ""
         what = f"pip install '{extra}'" if extra else str(error)
         raise RecipeError(f"{protocol}:// needs a package that is not installed: {what}") from None
-    except ValueError as error:
-        raise RecipeError(f"{where} is no place that can be opened: {error}") from None
+    except broken() as error:  # an unknown protocol, a profile that AWS's settings do not have
+        raise RecipeError(f"{where} is no place that can be opened: {why(error)}") from None
     return system, str(root)

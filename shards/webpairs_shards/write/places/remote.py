@@ -136,11 +136,16 @@ class RemotePlace:
                 if self.size(file.name) != n_bytes:
                     raise
 
-        n_bytes = self.patiently(address, "written", upload)
-        if self.size(file.name) is not None:
-            self.remove(file.name)
-        files.on_step(f"rename {file.name}")
-        self.patiently(address, "written", move)
+        try:
+            n_bytes = self.patiently(address, "written", upload)
+            if self.size(file.name) is not None:
+                self.remove(file.name)
+            files.on_step(f"rename {file.name}")
+            self.patiently(address, "written", move)
+        except BaseException:
+            with suppress(*broken()):  # else the next copy sweeps it
+                self.system.rm_file(self.path(temporary))
+            raise
         self.check_size(file.name, n_bytes)
 
     def check_size(self, name: str, n_bytes: int) -> None:

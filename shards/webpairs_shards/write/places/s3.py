@@ -203,8 +203,8 @@ class S3Place(RemotePlace):
 
     def _has_checksums(self) -> bool:
         """Whether the store takes them: the user's AWS settings (request_checksum_calculation)."""
-        config = self.system.s3.meta.config
-        return bool(config.request_checksum_calculation != "when_required")
+        config = self.system.s3.meta.config  # older ones of botocore have no such setting
+        return getattr(config, "request_checksum_calculation", "") != "when_required"
 
     def _call(self, method: str, name: str, facts: dict[str, Any]) -> dict[str, Any]:
         return self.patiently(self.address(name), "written", lambda: self._ask(method, name, facts))
