@@ -128,7 +128,7 @@ class Proxy:
     `fault(request)` is asked for each request, its first line and headers as text, and says what
     becomes of it: None, or one of the words below.
 
-    * `503`, `400`: answered by SlowDown or BadDigest, unread.
+    * `503`, `400`, `404`: answered by SlowDown, BadDigest, NoSuchUpload, unread.
     * `reset`: the connection is reset in the middle of the body, which never arrives.
     * `forget`: the request is done, but its answer is lost.
     * `flip`: one byte of the body is changed on its way.
@@ -211,6 +211,7 @@ def _refusal(status: str, code: str) -> bytes:
 _REFUSALS = {
     "503": _refusal("503 Slow Down", "SlowDown"),
     "400": _refusal("400 Bad Request", "BadDigest"),
+    "404": _refusal("404 Not Found", "NoSuchUpload"),
 }
 
 

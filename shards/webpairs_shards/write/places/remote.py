@@ -206,13 +206,12 @@ class _Reader:
         )
         if not self._position:
             return
-        # fsspec's plain stream of a server without ranges says that it can seek, and cannot.
-        if hasattr(self._file, "cache") or not hasattr(self._file, "fs"):
+        try:
             self._file.seek(self._position)
-            return
-        left = self._position
-        while left and (passed := len(self._file.read(min(left, self._n_bytes)))):
-            left -= passed
+        except ValueError:  # a server without ranges sends a file from its start on
+            left = self._position
+            while left and (passed := len(self._file.read(min(left, self._n_bytes)))):
+                left -= passed
 
     def _read(self, n_bytes: int) -> bytes:
         """`n_bytes`, or all that are left."""
