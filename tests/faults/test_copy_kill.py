@@ -269,6 +269,6 @@ def test_rights_are_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
         webpairs("copy", f"s3://{BUCKET}/from", tmp_path / "to").ok()
         assert f"{TO}/shard-000000.tar may not be written by you" in _sentence(
-            webpairs("copy", folder, TO)
+            webpairs("copy", folder, TO, "--workers", 1)
         )
     assert contents(tmp_path / "to") == contents(folder)
