@@ -7,6 +7,8 @@ the same order with the same types and no null; webdataset cuts a name at its fi
 has none.
 """
 
+import re
+
 import msgspec
 
 MANIFEST = "manifest.json"
@@ -65,6 +67,12 @@ def encode_json(sample: SampleJson) -> bytes:
 def shard_stem(number: int) -> str:
     """The name of a shard without its ending, e.g. `shard-000012`."""
     return f"shard-{number:06d}"
+
+
+def is_file_of_a_dataset(name: str) -> bool:
+    """Whether a folder of shards can hold a file of this name."""
+    is_shard = re.fullmatch(r"shard-\d{6,}\.(tar|idx|parquet)", name)
+    return is_shard is not None or name in (MANIFEST, SIZES, CARD, CROISSANT)
 
 
 def member_extensions(image_format: str) -> tuple[str, str, str]:
