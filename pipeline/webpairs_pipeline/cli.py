@@ -20,9 +20,9 @@ from webpairs_core import __version__
 from webpairs_core.errors import WebpairsError
 from webpairs_core.files import disk_errors
 from webpairs_core.process import without_pandas
-from webpairs_pipeline.commands import pack, recheck, report, show, stages, verify
+from webpairs_pipeline.commands import pack, purge, recheck, report, show, stages, verify
 
-_COMMANDS = (stages, pack, verify, show, report, recheck)
+_COMMANDS = (stages, pack, verify, show, report, recheck, purge)
 
 
 def command() -> int:

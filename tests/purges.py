@@ -1,0 +1,59 @@
+"""What the tests of `webpairs purge` share: small runs, lists, and a folder's whole state."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from webpairs_core.schema import SHARD, read_table
+from webpairs_filters.removal import Removal
+from webpairs_pipeline.purge import PurgeOptions, purge
+from webpairs_shards.format.manifest import read_manifest
+
+
+def rows_of(shards: Path) -> list[dict[str, Any]]:
+    """What the sidecars say of each sample, in the order of the shards; `shard` is its place."""
+    return [
+        row | {"shard": entry.name}
+        for entry in read_manifest(shards).shards
+        for row in read_table(shards / f"{entry.name}.parquet", SHARD).to_pylist()
+    ]
+
+
+def list_of(path: Path, lines: Iterable[str]) -> str:
+    """A list with these entries; its path."""
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return str(path)
+
+
+def purge_now(*folders: Path, workers: int = 1, is_dry_run: bool = False, **lists: Any) -> Any:
+    """`webpairs purge` in this process; `lists` are the fields of `Removal`."""
+    removal = Removal(**lists)
+    return purge(
+        list(folders), PurgeOptions(removal=removal, workers=workers, is_dry_run=is_dry_run)
+    )
+
+
+def state(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder, hidden ones too, but for locks and logs. The day of a removal is
+    taken out, and with it the digests of what holds it: so midnight may pass."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_file() and path.name not in ("lock", "log.jsonl"):
+            found[name] = _dateless(path)
+    return found
+
+
+def _dateless(path: Path) -> bytes:
+    if path.name == "purged.jsonl":
+        lines = [json.loads(line) | {"date": ""} for line in path.read_text().splitlines()]
+        return json.dumps(lines).encode()
+    if path.name == "manifest.json" and "purged" in (manifest := json.loads(path.read_text())):
+        if "sha256" in manifest["purged"]:
+            return json.dumps(manifest | {"purged": manifest["purged"]["n_samples"]}).encode()
+    if path.suffix == ".json" and "files" in (commit := json.loads(path.read_text())):
+        for file in commit["files"]:
+            file["sha256"] = "" if file["path"].endswith("manifest.json") else file["sha256"]
+        return json.dumps(commit).encode()
+    return path.read_bytes()
