@@ -35,12 +35,14 @@ def purge_now(*folders: Path, workers: int = 1, is_dry_run: bool = False, **list
 
 
 def state(folder: Path) -> dict[str, bytes]:
-    """Every file under a folder, hidden ones too, but for locks and logs. The day of a removal is
-    taken out, and with it the digests of what holds it: so midnight may pass."""
+    """Every file under a folder, hidden ones too, but for locks, logs and what a kill leaves of a
+    report. The day of a removal is taken out, and with it the digests of what holds it: so midnight
+    may pass."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if path.is_file() and path.name not in ("lock", "log.jsonl"):
+        is_told = path.name not in ("lock", "log.jsonl") and not path.name.startswith(".report.")
+        if path.is_file() and is_told:
             found[name] = _dateless(path)
     return found
 
@@ -49,11 +51,11 @@ def _dateless(path: Path) -> bytes:
     if path.name == "purged.jsonl":
         lines = [json.loads(line) | {"date": ""} for line in path.read_text().splitlines()]
         return json.dumps(lines).encode()
-    if path.name == "manifest.json" and "purged" in (manifest := json.loads(path.read_text())):
-        if "sha256" in manifest["purged"]:
-            return json.dumps(manifest | {"purged": manifest["purged"]["n_samples"]}).encode()
-    if path.suffix == ".json" and "files" in (commit := json.loads(path.read_text())):
-        for file in commit["files"]:
-            file["sha256"] = "" if file["path"].endswith("manifest.json") else file["sha256"]
-        return json.dumps(commit).encode()
-    return path.read_bytes()
+    if path.name != "manifest.json":
+        return path.read_bytes()
+    told = json.loads(path.read_text())  # the dataset's, or the ledger's commit of it
+    if "purged" in told:
+        told["purged"] = told["purged"]["n_samples"]
+    for file in told.get("files", []):
+        file["sha256"] = "" if file["path"].endswith("/manifest.json") else file["sha256"]
+    return json.dumps(told).encode()
