@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from command import webpairs
+from command import Word, webpairs
 from purges import list_of, purge_now, rows_of, state
 from samples_fixture import build_samples, build_shards, make_run, shard
 from webpairs_core.errors import NothingLeft, ShardCorrupt, ShardError
@@ -64,7 +64,7 @@ def test_the_command_line(shards: Path, tmp_path: Path) -> None:
     urls = list_of(tmp_path / "urls.txt", [first["url"], third["url"]])
     keys = list_of(tmp_path / "keys.txt", [second["key"], first["key"]])
     before = tar_samples(shards)
-    words = ["purge", shards, "--url", urls, "--key", keys]
+    words: list[Word] = ["purge", shards, "--url", urls, "--key", keys]
     dry = webpairs(*words, "--dry-run").ok()
     assert "3 of 30 samples would go, from 2 of 3 shards" in dry.out
     assert tar_samples(shards) == before
@@ -93,7 +93,8 @@ def test_each_kind_of_list(shards: Path, tmp_path: Path, rule: str) -> None:
     column = {"page": "page_url"}.get(rule, rule)
     wanted = [row for row in rows if row[column] in (rows[3][column], rows[25][column])]
     path = list_of(tmp_path / "list.txt", [rows[3][column], rows[25][column]])
-    result = purge_now(shards, phash_distance=0, **{rule: (path,)})
+    lists: dict[str, Any] = {rule: (path,), "phash_distance": 0}
+    result = purge_now(shards, **lists)
     assert result["removed"] == len(wanted) > 1
     assert result["folders"][0]["by"] == {rule: len(wanted)}
     assert rows_of(shards) == [row for row in rows if row not in wanted]
@@ -103,7 +104,8 @@ def test_each_kind_of_list(shards: Path, tmp_path: Path, rule: str) -> None:
 @pytest.mark.parametrize("rule", ["domain", "page_domain"])
 def test_a_domain(shards: Path, tmp_path: Path, rule: str) -> None:
     path = list_of(tmp_path / "list.txt", ["host2.example"])
-    assert purge_now(shards, **{rule: (path,)})["removed"] == N // 5
+    lists: dict[str, Any] = {rule: (path,)}
+    assert purge_now(shards, **lists)["removed"] == N // 5
     assert "host2.example" not in {row["host"] for row in rows_of(shards)}
     assert verify(shards).faults == []
 

@@ -1,8 +1,12 @@
 """Which samples lists remove."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from msgspec import convert
+from msgspec.structs import replace
 
 from user_files import list_file
 from webpairs_core.errors import ListError
@@ -12,16 +16,21 @@ from webpairs_filters.removal import RULES, Removal, check_removal, named
 PHASH = 0x00FF_1234_5678_9ABC
 
 
-def rows(*changes: dict[str, object]) -> pa.Table:
+def rows(*changes: Mapping[str, object]) -> pa.Table:
     blank: dict[str, object] = {
         field.name: "" if pa.types.is_string(field.type) else 0 for field in SHARD
     }
     blank |= {"url": "http://a.example/", "page_url": "", "phash": "f" * 16}
-    return pa.Table.from_pylist([blank | change for change in changes], schema=SHARD)
+    return pa.Table.from_pylist([{**blank, **change} for change in changes], schema=SHARD)
+
+
+def of(rule: str, *paths: str) -> Removal:
+    """One kind of list."""
+    return convert({rule: paths}, Removal)
 
 
 def removed(rule: str, lines: list[str], table: pa.Table, distance: int = 4) -> list[int]:
-    removal = Removal(phash_distance=distance, **{rule: (list_file(*lines),)})
+    removal = replace(of(rule, list_file(*lines)), phash_distance=distance)
     check_removal(removal)
     masks = named(table, removal)
     assert list(masks) == [rule]
@@ -149,10 +158,10 @@ def test_no_row_is_no_hit(rule: str) -> None:
 def test_a_line_that_is_none_is_named(rule: str, line: str, fault: str) -> None:
     path = list_file("# fine", line)
     with pytest.raises(ListError, match=f"line 2, {fault}"):
-        check_removal(Removal(**{rule: (path,)}))
+        check_removal(of(rule, path))
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_an_empty_list_removes_nothing_and_says_so(rule: str) -> None:
     with pytest.raises(ListError, match="holds no entry: nothing would be removed"):
-        check_removal(Removal(**{rule: (list_file("# later"),)}))
+        check_removal(of(rule, list_file("# later")))
