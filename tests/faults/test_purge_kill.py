@@ -158,6 +158,16 @@ def test_another_list_finishes_the_first_purge_and_goes_on(
     assert verify(shards).faults == []
 
 
+def test_a_copy_of_an_unfinished_folder_is_finished_too(
+    reference: Reference, tmp_path: Path
+) -> None:
+    shards = killed_in_the_middle(reference, tmp_path / "out")
+    alone = Path(shutil.copytree(shards, tmp_path / "alone"))
+    purge_now(alone, key=(reference.keys,))
+    assert rows_of(alone) == reference.left
+    assert verify(alone).faults == []
+
+
 def test_the_run_waits_for_its_purge(reference: Reference, tmp_path: Path) -> None:
     """`shard --fresh` would forget what the purge was about to remove."""
     shards = killed_in_the_middle(reference, tmp_path / "out")
