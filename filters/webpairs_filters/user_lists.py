@@ -15,6 +15,7 @@ from typing import NamedTuple
 from webpairs_core.errors import ListError
 from webpairs_filters.text.words import words_of
 
+_NAMED_HASH = re.compile("(?:([a-z0-9]+):)?([0-9a-f]+)")
 _HASH = re.compile("[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
 _HOST = re.compile(r"[^\s/:?#@\[\]]+|\[[0-9a-f:.]+\]")
 
@@ -150,6 +151,19 @@ def hash_list(path: str) -> dict[int, set[bytes]]:
     return found
 
 
+@cache
+def hex_list(path: str, name: str, n_digits: int) -> frozenset[str]:
+    """A file of hex numbers of one length, in lower case, each with `name` and a colon before it or
+    without. Raises ListError."""
+    found: set[str] = set()
+    for number, line in lines_of(path):
+        match = _NAMED_HASH.fullmatch(line.lower())
+        if not match or match[1] not in (None, name) or len(match[2]) != n_digits:
+            raise wrong_line(path, number, f"is no {name}: give {n_digits} hex digits a line")
+        found.add(match[2])
+    return frozenset(found)
+
+
 def lines_of(path: str) -> Iterator[tuple[int, str]]:
     """The entries of a list with their line numbers. Raises ListError."""
     try:
@@ -168,7 +182,7 @@ def lines_of(path: str) -> Iterator[tuple[int, str]]:
 
 
 def _missing(path: str) -> str:
-    return f"there is no list {path}: correct its name in the recipe"
+    return f"there is no list {path}: correct its name"
 
 
 def wrong_line(path: str, number: int, fault: str) -> ListError:

@@ -20,9 +20,19 @@ from webpairs_core import __version__
 from webpairs_core.errors import WebpairsError
 from webpairs_core.files import disk_errors
 from webpairs_core.process import without_pandas
-from webpairs_pipeline.commands import copy, index, pack, recheck, report, show, stages, verify
+from webpairs_pipeline.commands import (
+    copy,
+    index,
+    pack,
+    purge,
+    recheck,
+    report,
+    show,
+    stages,
+    verify,
+)
 
-_COMMANDS = (stages, pack, verify, copy, show, report, recheck, index)
+_COMMANDS = (stages, pack, verify, copy, show, report, recheck, purge, index)
 
 
 def command() -> int:

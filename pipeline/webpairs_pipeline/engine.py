@@ -25,7 +25,7 @@ def run_units(
 
     With one worker they run in this process. When a worker process dies (killed, out of memory),
     what was unfinished runs again; after three such deaths a WebpairsError says so. An exception of
-    a unit is raised here as it is.
+    a unit is raised here as it is, when the units in flight have ended.
     """
     if workers == 1 or len(tasks) <= 1:
         for task in tasks:
@@ -46,7 +46,8 @@ def run_units(
             except BrokenProcessPool:
                 continue
             finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+                # Units in flight end first: whoever sweeps after an error must be alone.
+                pool.shutdown(wait=True, cancel_futures=True)
     raise WebpairsError(
         f"worker processes died {_BREAKS_ALLOWED + 1} times, {len(left)} units are left: "
         "look for a lack of memory, try --workers 1, and run the same command again"

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 
 from webpairs_core.funnel import Funnel, merge
 from webpairs_core.ledger import DONE, Commit, FileEntry, Stage
@@ -19,6 +20,7 @@ from webpairs_shards.format.card import dataset_card, survey
 from webpairs_shards.format.croissant import encode_croissant
 from webpairs_shards.format.layout import CARD, CROISSANT, MANIFEST, SIZES, shard_stem
 from webpairs_shards.format.manifest import Manifest, ShardEntry, encode_manifest, encode_sizes
+from webpairs_shards.format.purged import purged_keys, purged_list
 from webpairs_shards.write.plan import read_plan
 from webpairs_shards.write.writer import SampleImages, ShardFiles, planned_samples, write_shard
 
@@ -33,6 +35,15 @@ class Side(msgspec.Struct, frozen=True):
     """What the dataset's name ends in."""
     units: str = ""
     """What the names of its units begin with."""
+
+    def unit(self, stem: str) -> str:
+        """The unit that writes a shard."""
+        return f"{self.units}{stem}"
+
+    @property
+    def description(self) -> str:
+        """The unit that writes manifest and card."""
+        return f"{self.units}manifest"
 
 
 SIDES = (
@@ -52,7 +63,7 @@ class ShardTask(msgspec.Struct, frozen=True):
     @property
     def unit(self) -> str:
         """The name of the unit that writes it."""
-        return f"{self.side.units}{shard_stem(self.number)}"
+        return self.side.unit(shard_stem(self.number))
 
 
 def run(run: Run, stage: Stage) -> Made:
@@ -67,23 +78,30 @@ def run(run: Run, stage: Stage) -> Made:
         for n in run_units(write_one, left, run.workers):
             progress.add(n)
     funnels: list[Funnel] = []
-    manifests = []
     for side in sides:
         found = [stage.commit_of(task.unit) for task in tasks[side]]
         done = [commit for commit in found if commit is not None]
         funnels += [funnel for commit in done for funnel in commit.funnels]
-        manifests.append(_manifest(run, side, done))
-        if not stage.is_done(f"{side.units}manifest"):
-            _describe(run, stage, side, manifests[-1])
-    first, *validation = manifests
+        if not stage.is_done(side.description):
+            _describe(run, stage, side, _manifest(run, side, done))
+    return Made(path=run.out / "shards", funnels=(merge(funnels),), info=facts(stage))
+
+
+def facts(stage: Stage) -> dict[str, int]:
+    """What the report says of the shards that are committed."""
+    first, validation = (
+        [each for each in stage.commits() if each.unit.startswith(side.unit("shard-"))]
+        for side in SIDES
+    )
+    tars = [file for each in first for file in each.files if file.path.endswith(".tar")]
     info = {
-        "n_samples": first.n_samples,
-        "n_shards": len(first.shards),
-        "bytes": sum(entry.bytes for entry in first.shards),
+        "n_samples": sum(each.funnels[0].kept for each in first),
+        "n_shards": len(tars),
+        "bytes": sum(tar.bytes for tar in tars),
     }
-    for manifest in validation:
-        info["n_validation"] = manifest.n_samples
-    return Made(path=run.out / "shards", funnels=(merge(funnels),), info=info)
+    if validation:
+        info["n_validation"] = sum(each.funnels[0].kept for each in validation)
+    return info
 
 
 def _tasks(run: Run, stage: Stage, side: Side) -> list[ShardTask]:
@@ -93,18 +111,32 @@ def _tasks(run: Run, stage: Stage, side: Side) -> list[ShardTask]:
 
 
 def write_one(task: ShardTask) -> int:
-    """Write and commit one shard; return its number of samples."""
+    """Write and commit one shard; return its number of planned samples. What a purge has removed
+    stays away, and a shard of which nothing is left has no files."""
     out = task.stage.root
-    plan = read_plan(out / task.side.plan, task.number)
+    planned = read_plan(out / task.side.plan, task.number)
+    n_planned: int = planned.num_rows
+    keys = frozenset[bytes]().union(*(purged_keys(out / side.folder) for side in SIDES))
+    plan = planned.filter(
+        pa.array([key not in keys for key in planned["key"].to_pylist()], pa.bool_())
+    )
     stem = f"{task.side.folder}/{shard_stem(task.number)}"
     tar, idx, parquet = (f"{stem}.{ending}" for ending in ("tar", "idx", "parquet"))
     with task.stage.unit(task.unit) as unit, SampleImages(out) as images:
-        files = ShardFiles(unit.path(tar), unit.path(idx), unit.path(parquet))
-        n = write_shard(files, planned_samples(plan, images), task.image_format)
-        for path in (tar, idx, parquet):
-            unit.rows(path, n)
-        unit.commit(Funnel("shard", "samples", n, n))
-    return n
+        n = plan.num_rows
+        if n:
+            files = ShardFiles(unit.path(tar), unit.path(idx), unit.path(parquet))
+            write_shard(files, planned_samples(plan, images), task.image_format)
+            for path in (tar, idx, parquet):
+                unit.rows(path, n)
+        unit.commit(shard_funnel(n_planned, n))
+    return n_planned
+
+
+def shard_funnel(n_planned: int, n_kept: int) -> Funnel:
+    """The funnel of a shard's unit."""
+    purged = {"purged": n_planned - n_kept} if n_kept < n_planned else {}
+    return Funnel("shard", "samples", n_planned, n_kept, purged)
 
 
 def _manifest(run: Run, side: Side, commits: list[Commit]) -> Manifest:
@@ -124,9 +156,10 @@ def _manifest(run: Run, side: Side, commits: list[Commit]) -> Manifest:
         name=f"{run.recipe.name}{side.name}",
         image_format=run.recipe.image.format,
         n_samples=sum(commit.funnels[0].kept for commit in commits),
-        shards=[entry(commit.files) for commit in commits],
+        shards=[entry(commit.files) for commit in commits if commit.files],
         recipe_digest=recipe_digest(run.recipe),
         recipe=recipe_dict(run.recipe),
+        purged=purged_list(run.out / side.folder),
     )
 
 
@@ -139,7 +172,7 @@ def _describe(run: Run, stage: Stage, side: Side, manifest: Manifest) -> None:
         CARD: dataset_card(manifest, facts, _funnels(run)),
         CROISSANT: encode_croissant(manifest),
     }
-    with stage.unit(f"{side.units}manifest") as unit:
+    with stage.unit(side.description) as unit:
         for name, data in documents.items():
             unit.path(f"{side.folder}/{name}").write_bytes(data)
         unit.commit()

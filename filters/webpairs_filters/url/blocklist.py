@@ -54,7 +54,7 @@ class UrlBlocklist(PairFilter, frozen=True, kw_only=True, tag="url_blocklist"):
         pages = (pair.page_url,) if self.pages else ()
         if self.urls and any(url in url_list(self.urls) for url in images):
             return "url_on_blocklist"
-        if self.domains and any(_lies_under(url, self.domains) for url in images + pages):
+        if self.domains and any(lies_under(url, self.domains) for url in images + pages):
             return "domain_on_blocklist"
         is_hashed = self.hashes and any(_is_hashed(url, self.hashes) for url in images)
         return "url_hash_on_blocklist" if is_hashed else None
@@ -83,7 +83,7 @@ class UrlBlocklist(PairFilter, frozen=True, kw_only=True, tag="url_blocklist"):
             rules["url_on_blocklist"] = any_of(images, url_list(self.urls).__contains__)
         if self.domains:
             hosts = images + ["page_url"] * self.pages
-            rules["domain_on_blocklist"] = any_of(hosts, lambda url: _lies_under(url, self.domains))
+            rules["domain_on_blocklist"] = any_of(hosts, lambda url: lies_under(url, self.domains))
         if self.hashes:
             rules["url_hash_on_blocklist"] = any_of(
                 images, lambda url: _is_hashed(url, self.hashes)
@@ -91,7 +91,7 @@ class UrlBlocklist(PairFilter, frozen=True, kw_only=True, tag="url_blocklist"):
         return first_reason(rules)
 
 
-def _lies_under(url: str, path: str) -> bool:
+def lies_under(url: str, path: str) -> bool:
     """Whether the host of a canonical URL is a domain of the list or ends in one."""
     domains = domain_list(path)
     found = _HOST.match(url)

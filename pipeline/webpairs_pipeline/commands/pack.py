@@ -11,6 +11,7 @@ from webpairs_pipeline.commands.stages import run_specs
 from webpairs_pipeline.recipe import Recipe, recipe_from
 from webpairs_pipeline.run import Run
 from webpairs_pipeline.stages import PACK, STAGES
+from webpairs_shards.format.manifest import refuse_unfinished_purge
 
 _MAX_BYTES = 200_000_000
 _MAX_ASPECT = 1_000_000
@@ -51,6 +52,7 @@ def work(args: argparse.Namespace) -> dict[str, Any]:
             raise RecipeError(f"--out {args.out} lies inside of {source}: choose another place")
         if source.is_relative_to(out):
             raise RecipeError(f"{source} lies inside of --out {args.out}, which would replace it")
+        refuse_unfinished_purge(source)
     run = Run(
         recipe=_recipe(out.name, args.overrides),
         out=out,

@@ -16,6 +16,7 @@ from webpairs_pipeline.commands.flags import count, output_flags, set_flag, work
 from webpairs_pipeline.recipe import Recipe, load_recipe
 from webpairs_pipeline.run import Made, Run
 from webpairs_pipeline.stages import COMMANDS, STAGES, StageSpec, run_stage
+from webpairs_shards.format.manifest import refuse_unfinished_purge
 from webpairs_trainer.options import TrainSection
 
 log = logging.getLogger("webpairs")
@@ -81,6 +82,8 @@ def run_specs(run: Run, specs: list[StageSpec], args: argparse.Namespace) -> dic
     """Run these stages, the first one up to the run's limit; print and return what they made."""
     made: dict[str, Made] = {}
     with run.ledger.lock():
+        for folder in ("shards", "validation"):
+            refuse_unfinished_purge(run.out / folder)
         _log_to_file(run.out)
         if args.fresh:
             for spec in specs:

@@ -4,11 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from webpairs_core.funnel import Funnel, table
 from webpairs_core.schema import SHARD, read_part
+from webpairs_shards.format.layout import PURGED
 from webpairs_shards.format.manifest import Manifest
 
 _TOP_HOSTS = 20
@@ -46,6 +48,25 @@ def dataset_card(manifest: Manifest, facts: Survey, funnels: Iterable[Funnel]) -
     """The bytes of README.md. A funnel of stage `pack` says that no crawl of ours found them."""
     tables = list(funnels)
     is_packed = any(funnel.stage == "pack" for funnel in tables)
+    return _card(manifest, facts, _History(is_packed, "\n".join(map(table, tables))))
+
+
+def purged_card(manifest: Manifest, facts: Survey, before: str) -> bytes:
+    """The bytes of README.md after a purge: all numbers are of what is left, and how the samples
+    were chosen is told as the card `before` did."""
+    _, heading, told = before.partition(_HOW)
+    funnel, end, _ = told.partition(_END)
+    if not heading or not end:
+        funnel = "The card from before the purge did not tell."
+    return _card(manifest, facts, _History(_PACKED in before, funnel))
+
+
+class _History(NamedTuple):
+    is_packed: bool
+    funnel: str
+
+
+def _card(manifest: Manifest, facts: Survey, history: _History) -> bytes:
     n_bytes = sum(entry.bytes for entry in manifest.shards)
     hosts = dict(list(facts.hosts.items())[:_TOP_HOSTS])
     text = _CARD.format(
@@ -63,13 +84,22 @@ def dataset_card(manifest: Manifest, facts: Survey, funnels: Iterable[Funnel]) -
         sources=_counts("source", facts.text_sources),
         licences=_licences(facts.licences),
         signals=_signals(facts.signals),
-        made=_PACKED if is_packed else _CRAWLED,
-        manners=(_PACKED_MANNERS if is_packed else _CRAWLED_MANNERS).format(
+        made=_PACKED if history.is_packed else _CRAWLED,
+        manners=(_PACKED_MANNERS if history.is_packed else _CRAWLED_MANNERS).format(
             policy=_policy(manifest)
         ),
-        funnel="\n".join(table(funnel) for funnel in tables),
+        how=f"{_HOW}{history.funnel}{_END}{_purged(manifest)}",
     )
     return text.encode()
+
+
+def _purged(manifest: Manifest) -> str:
+    if isinstance(manifest.purged, msgspec.UnsetType):
+        return ""
+    return (
+        f"\nOf these, {manifest.purged.n_samples:,} were removed later: `{PURGED}` has their keys "
+        "and digests.\n"
+    )
 
 
 def _policy(manifest: Manifest) -> str:
@@ -169,9 +199,6 @@ this card grants none. Whoever uses or passes on these samples has to check that
 To have an image taken out, name its URL, host, SHA-256 or perceptual hash to whoever gave you this
 dataset: all four are columns of the Parquet files.
 
-## How the samples were chosen
-
-```
-{funnel}
-```
-"""
+{how}"""
+_HOW, _END = "## How the samples were chosen\n\n```\n", "\n```\n"
+"""Around the funnel."""

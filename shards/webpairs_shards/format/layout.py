@@ -15,6 +15,10 @@ MANIFEST = "manifest.json"
 SIZES = "sizes.json"
 CARD = "README.md"
 CROISSANT = "croissant.json"
+PURGED = "purged.jsonl"
+"""What `webpairs purge` has removed, see `purged.py`."""
+PURGE_JOURNAL = "purge.json"
+"""There from the moment a purge begins to replace files until all of them are replaced."""
 
 KEY_PATTERN = r"^[0-9a-z]+$"
 

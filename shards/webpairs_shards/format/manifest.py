@@ -8,7 +8,7 @@ import msgspec
 
 from webpairs_core import __version__
 from webpairs_core.errors import SchemaMismatch, ShardCorrupt, ShardError
-from webpairs_shards.format.layout import MANIFEST
+from webpairs_shards.format.layout import MANIFEST, PURGE_JOURNAL
 
 SCHEMA = "shards/2"
 
@@ -26,6 +26,15 @@ class ShardEntry(msgspec.Struct, frozen=True, kw_only=True):
     parquet_sha256: str
 
 
+class PurgedList(msgspec.Struct, frozen=True):
+    """The list of what was removed from the finished shards, purged.jsonl."""
+
+    n_samples: int
+    """Lines: samples that went, of all purges so far."""
+    sha256: str
+    """Of the file, 64 hex."""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The whole folder."""
 
@@ -41,6 +50,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """64 hex."""
     recipe: dict[str, Any]
     """In full, defaults included."""
+    purged: PurgedList | msgspec.UnsetType = msgspec.UNSET
+    """Only where something was removed: readers of before do without it."""
 
 
 class _Version(msgspec.Struct):
@@ -55,9 +66,25 @@ def encode_manifest(manifest: Manifest) -> bytes:
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a shards folder.
 
-    Raises ShardError when there is none, ShardCorrupt when it is damaged, SchemaMismatch when this
-    release does not know its version.
+    Raises ShardError when there is none or a purge is in the middle of its work, ShardCorrupt when
+    it is damaged, SchemaMismatch when this release does not know its version.
     """
+    refuse_unfinished_purge(folder)
+    return read_manifest_amid_purge(folder)
+
+
+def refuse_unfinished_purge(folder: Path) -> None:
+    """Raises ShardError while some files of a folder are those before a purge and some those after
+    it."""
+    if (folder / PURGE_JOURNAL).exists():
+        raise ShardError(
+            f"{folder}: a purge is at work here or was interrupted: wait for it, or finish it with "
+            f"`webpairs purge {folder}`"
+        )
+
+
+def read_manifest_amid_purge(folder: Path) -> Manifest:
+    """`read_manifest` for the purge itself."""
     path = folder / MANIFEST
     try:
         data = path.read_bytes()
