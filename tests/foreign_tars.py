@@ -251,6 +251,12 @@ CASES: dict[str, Callable[[Path], object]] = {
         f, lambda i: {"json": _json(n=1, m=2) if i == 2 else _json(n=1)}
     ),
     "json_int_huge": lambda f: _four(f, lambda i: {"json": _json(n=2**70 if i == _LATER else i)}),
+    "json_nested": lambda f: _four(
+        f, lambda i: {"json": _json(a={"b": [0.5 if i == _LATER else i]})}
+    ),
+    "json_text_list": lambda f: _four(f, lambda i: {"json": _json(n=[1] if i == _LATER else "a")}),
+    "json_list_int": lambda f: _four(f, lambda i: {"json": _json(n=1 if i == _LATER else [1])}),
+    "json_int_digits": lambda f: _four(f, lambda i: {"json": _json(n="7" if i == _LATER else 1)}),
     "cls_word": lambda f: _four(f, lambda i: {"cls": b"cat" if i == _LATER else b"1"}),
     "sizes_short": _sizes_short,
     "sizes_wrong": _sizes_wrong,

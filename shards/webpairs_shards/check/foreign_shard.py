@@ -84,7 +84,7 @@ class _Check:
         for group in _groups(self._task.path, self._note, quick=self._task.is_quick):
             self._close(group)
         if not self._n and not self._tally.findings():
-            self._note("empty_tar")
+            self._note("empty_tar" if self._task.number else "first_shard_empty")
         return ShardFacts(
             n_samples=self._n,
             n_pairs=self._n_pairs,

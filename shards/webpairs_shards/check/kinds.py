@@ -35,6 +35,7 @@ KINDS: dict[str, Kind] = {
     "bad_header": _fault("has a broken header: what comes after it cannot be found"),
     "after_end": _fault("goes on after its end: what stands there is not read"),
     "empty_tar": _notice("is a tar without samples"),
+    "first_shard_empty": _fault("is a tar without samples, and the first shard"),
     # Members
     "climbing_name": _fault("a member would be unpacked outside of the folder"),
     "not_a_file": _fault("a link, a device or a pipe stands where a file belongs"),
@@ -63,7 +64,7 @@ KINDS: dict[str, Kind] = {
     "first_members_differ": _fault("the first five samples have different members"),
     "first_types_differ": _fault("a JSON value of the first five samples changes its type"),
     "new_member": _fault("a member that the first five samples do not have"),
-    "missing_member": _fault("a member is missing that the first five samples have"),
+    "missing_member": _notice("a member is missing that the first five samples have"),
     "json_new_key": _fault("a JSON key that the first five samples do not have"),
     "json_lost_key": _notice("a JSON key is missing that the first five samples have"),
     "json_null_first": _fault("a JSON value that is null in the first five samples"),
