@@ -93,6 +93,8 @@ class CheckPool(Generic[Task, Answer]):
         for process in self._all:
             process.end()
         self._threads.shutdown()
+        for process in self._all:
+            process.stop()
 
 
 class _Process:
@@ -125,33 +127,36 @@ class _Process:
         except (EOFError, OSError):
             self._process.join()
             lost = self._lost(_died_of(self._process.exitcode))
-        self._stop()
+        self.stop()
         return lost
 
     def _waits(self, stuck_s: float) -> bool:
         """Whether there is an answer; False when nothing has moved for `stuck_s`."""
         before, still_s = -1, 0.0
-        while not self._pipe.poll(min(_LOOK_EVERY_S, stuck_s)):
+        while not self._is_ended and not self._pipe.poll(_LOOK_EVERY_S):
             still_s = still_s + _LOOK_EVERY_S if self._count.value == before else 0.0
             before = self._count.value
-            if still_s >= stuck_s:
+            if still_s >= (stuck_s if before else STUCK_S):  # 0: it has not even started
                 return False
-        return True
+        return not self._is_ended
 
     def _lost(self, why: str) -> Lost:
         return Lost(self._place.value.decode("utf-8", "replace"), why)
 
-    def _stop(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self._process.close()
-        self._pipe.close()
-        self._process = None
-
     def end(self) -> None:
-        """Let go of it; a thread that waits for its answer finds the pipe at its end."""
+        """Kill it; a thread that waits for its answer finds the pipe at its end."""
+        self._is_ended = True
         if self._process is not None:
             self._process.kill()
+
+    def stop(self) -> None:
+        """Kill it and let go of all; no thread may be using it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+            self._pipe.close()
+            self._process = None
 
 
 def _died_of(code: int) -> str:
@@ -177,6 +182,7 @@ def _serve(pipe: Connection, count: Any, place: Any) -> None:
         place.value = text.encode("utf-8", "replace")[: _PLACE_BYTES - 1]
 
     _beat = note
+    note("")
     while True:
         try:
             work, task = pipe.recv()

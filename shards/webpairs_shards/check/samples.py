@@ -40,6 +40,8 @@ class Group(msgspec.Struct):
     key: str
     endings: dict[str, None] = msgspec.field(default_factory=dict)
     """As they are written; a set in order."""
+    lower: set[str] = msgspec.field(default_factory=set)
+    """The same in lower case."""
     is_damaged: bool = False
     image: bytes | None = None
     """The first one that a reader would take."""
@@ -47,11 +49,6 @@ class Group(msgspec.Struct):
     """The content of the member `json`, decoded."""
     label: int | None = None
     """The content of the member `cls`."""
-
-    @property
-    def lower(self) -> set[str]:
-        """Its endings in lower case."""
-        return {ending.lower() for ending in self.endings}
 
     @property
     def has_pair(self) -> bool:
@@ -71,6 +68,7 @@ class Group(msgspec.Struct):
             yield Opinion("member_twice", ending)
         if len(self.endings) < _MAX_ENDINGS:
             self.endings[ending] = None
+            self.lower.add(lower)
         if data is None:
             return
         for opinion in self._judged(lower, data, quick):

@@ -63,8 +63,8 @@ def test_odd_names_are_shown_in_plain_characters(tmp_path: Path, name: str) -> N
     with tarfile.open(
         tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT, errors="surrogateescape"
     ) as tar:
-        info = tarfile.TarInfo(name)
-        info.size = 1
+        info = tarfile.TarInfo("short.jpg")
+        info.size, info.pax_headers = 1, {"path": name}
         tar.addfile(info, io.BytesIO(b"x"))
     [found] = [f for f in verify(tmp_path / "a.tar").findings if f.kind == "odd_name"]
     assert all(key.isprintable() and len(key) < 400 for key in found.keys)
@@ -77,19 +77,19 @@ def test_a_tar_inside_of_a_tar(tmp_path: Path) -> None:
     assert kinds(verify(tmp_path))["no_image"] == 1
 
 
-def test_a_gzip_that_unpacks_to_a_gigabyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gzip_that_unpacks_to_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One member of zeros, larger than what is read; and zeros after the end of the tar."""
     monkeypatch.setattr(tars, "MAX_READ_BYTES", 1 << 20)
     header = tarfile.TarInfo("000000001.jpg")
-    header.size = 1 << 30
+    header.size = 1 << 28
     block = bytes(1 << 20)
     with gzip.open(tmp_path / "a.tar.gz", "wb", compresslevel=1) as file:
         file.write(header.tobuf())
-        for _ in range(1 << 10):
+        for _ in range(1 << 8):
             file.write(block)
         file.write(bytes(1 << 24))
     found = {f.kind: f for f in verify(tmp_path / "a.tar.gz").findings}
-    assert found["large_member"].detail == "1,073,741,824 bytes"
+    assert found["large_member"].detail == "268,435,456 bytes"
     assert "after_end" not in found
 
 
@@ -138,9 +138,9 @@ def test_a_hundred_thousand_members(tmp_path: Path) -> None:
     assert len(report.findings) < 10
 
 
-def test_a_hundred_thousand_members_of_one_sample(tmp_path: Path) -> None:
+def test_many_members_of_one_sample(tmp_path: Path) -> None:
     with (tmp_path / "a.tar").open("wb") as file:
-        for number in range(100_000):
+        for number in range(20_000):
             file.write(tarfile.TarInfo(f"a.{number:06d}.jpg").tobuf(tarfile.USTAR_FORMAT))
         file.write(bytes(1024))
     report = verify(tmp_path / "a.tar", 1)
@@ -210,10 +210,9 @@ def test_no_change_of_bytes_breaks_the_walk(
     path = tmp_path_factory.mktemp("walk") / "a.tar"
     path.write_bytes(data[:cut])
     names: list[str] = []
+    end = ""
     try:
         names += [member.name for member in tars.walk(path)]
     except tars.TarDamage as damage:
-        assert damage.kind in KINDS
-    else:
-        assert cut >= 1024
-        assert len(names) <= 10
+        end = damage.kind
+    assert end in KINDS or (not end and cut >= 1024 and len(names) <= 10)

@@ -66,7 +66,12 @@ def img2dataset(folder: Path, n_shards: int = 4) -> Path:
         put(folder, members, sizes=False)
         (folder / "00000.tar").rename(folder / f"{k:05d}.tar.new")
         pq.write_table(pa.Table.from_pylist(rows), folder / f"{k:05d}.parquet")
-        stats = {"count": 10, "successes": 8, "failed_to_download": 2, "failed_to_resize": 0}
+        stats: dict[str, Any] = {
+            "count": 10,
+            "successes": 8,
+            "failed_to_download": 2,
+            "failed_to_resize": 0,
+        }
         stats |= {"duration": 1.5, "status_dict": {"success": 8, "HTTP Error 404": 2}}
         (folder / f"{k:05d}_stats.json").write_text(json.dumps(stats, indent=4))
     for path in folder.glob("*.new"):

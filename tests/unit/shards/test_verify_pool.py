@@ -1,44 +1,15 @@
 """A process that is lost costs one answer: by a kill, for lack of memory, or because it hangs."""
 
-import os
-import resource
-import signal
-from collections.abc import Iterator
+import multiprocessing
 from pathlib import Path
 
 import pytest
 
+from check_tasks import dies_of_one, hang, limit, square
 from foreign_tars import many, put
 from webpairs_shards.check import foreign, pool
-from webpairs_shards.check.pool import CheckPool, Lost, beat
+from webpairs_shards.check.pool import CheckPool, Lost
 from webpairs_shards.check.verify import verify
-
-
-def square(n: int) -> int:
-    """What a task may do."""
-    beat(f"sample {n}")
-    if n == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if n == 4:
-        raise MemoryError
-    if n == 5:
-        os._exit(7)
-    if n == 6:
-        return len(bytearray(1 << 50))
-    return n * n
-
-
-def limit(_: int) -> int:
-    """Its own limit of memory, in bytes."""
-    return resource.getrlimit(resource.RLIMIT_AS)[0]
-
-
-def hang(n: int) -> int:
-    """The second task begins a sample and never comes back."""
-    if n == 1:
-        beat("the bad one")
-        signal.pause()
-    return n
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -67,29 +38,27 @@ def test_a_process_that_hangs_is_ended() -> None:
 
 def test_processes_have_a_limit_of_memory() -> None:
     with CheckPool(limit, 1) as checks:
-        assert 0 < next(iter(checks.map([0]))) <= pool.MEMORY_BYTES
+        [found] = checks.map([0])
+    assert isinstance(found, int)
+    assert 0 < found <= pool.MEMORY_BYTES
+
+
+def _interrupted(checks: CheckPool[int, int]) -> None:
+    with checks:
+        assert next(iter(checks.map([0, 1]))) == 0
+        raise KeyboardInterrupt
 
 
 def test_an_interrupted_check_leaves_no_process_behind() -> None:
-    with pytest.raises(KeyboardInterrupt), CheckPool(hang, 2) as checks:
-        assert next(iter(checks.map([0, 1]))) == 0
-        processes = [each._process for each in checks._all]
-        raise KeyboardInterrupt
-    assert not any(process is not None and process.is_alive() for process in processes)
-
-
-def dies_of_one(job: Path | foreign.ShardTask) -> object:
-    """As the real job, but that one shard kills its process."""
-    if isinstance(job, foreign.ShardTask) and job.path.name == "00001.tar":
-        beat("000000009")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return foreign.run_job(job)
+    checks = CheckPool(hang, 2)
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(checks)
+    assert multiprocessing.active_children() == []
 
 
 @pytest.fixture
-def deadly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign, "run_job", dies_of_one)
-    yield
 
 
 @pytest.mark.usefixtures("deadly")
