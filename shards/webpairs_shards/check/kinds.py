@@ -84,10 +84,10 @@ KINDS: dict[str, Kind] = {
     "equal_images": _notice("an image stands there several times, byte for byte"),
     "few_shards": _notice("there are fewer shards than a default run has workers"),
     # Beside the shards
-    "no_sizes": _notice("there is no sizes.json"),
-    "sizes_broken": _fault("cannot be read as an object of whole numbers"),
+    "no_sizes": _notice("there is no sizes.json and no __len__"),
+    "sizes_broken": _fault("cannot be read as numbers of samples"),
     "sizes_incomplete": _fault("sizes.json does not list every shard"),
-    "sizes_wrong": _fault("sizes.json counts other samples than the tar holds"),
+    "sizes_wrong": _fault("counts other samples than the tar holds"),
     "sizes_extra": _notice("sizes.json lists a shard that is not there"),
     "stats_missing": _fault("the shard has no _stats.json: img2dataset did not finish it"),
     "stats_broken": _fault("cannot be read as img2dataset's statistics"),

@@ -170,7 +170,8 @@ def _serve(pipe: Connection, count: Any, place: Any) -> None:
     """Take tasks and give answers, until the pipe ends."""
     global _beat
     die_with_parent()
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # it would reserve address space for each core
+    # BLAS and Arrow would reserve address space for each core.
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)

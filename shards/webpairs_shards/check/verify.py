@@ -26,6 +26,8 @@ def verify(path: Path, workers: int = 0, *, quick: bool = False) -> Report:
     Raises ShardError when there is no shard; ShardCorrupt, SchemaMismatch when the manifest of a
     folder of webpairs' own is damaged or of another version.
     """
+    if (path / "run" / "commits").is_dir():
+        raise ShardError(f"{path} is the OUT of a run: give a folder of shards, e.g. {path}/shards")
     if path.is_file():
         return verify_foreign(path.parent, [path], workers, quick=quick)
     folders = [path] if _has_shards(path) else _folders_below(path)

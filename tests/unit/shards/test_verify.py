@@ -266,6 +266,13 @@ def test_no_manifest(tmp_path: Path) -> None:
         verify(tmp_path / "absent")
 
 
+def test_the_out_of_a_run_is_no_folder_of_shards(shards: Path) -> None:
+    with pytest.raises(
+        ShardError, match="is the OUT of a run: give a folder of shards, e.g. .*/sh"
+    ):
+        verify(shards.parent)
+
+
 def test_a_damaged_manifest_is_ours(copy: Path) -> None:
     (copy / "manifest.json").write_text("{")
     with pytest.raises(ShardError, match="is damaged"):

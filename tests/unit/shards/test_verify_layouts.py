@@ -36,6 +36,16 @@ def test_sizes_of_a_shard_that_is_not_there(pairs: Path) -> None:
     assert (found.kind, found.severity, found.keys) == ("sizes_extra", "notice", ("00009.tar",))
 
 
+def test_a_length_in_place_of_sizes(pairs: Path) -> None:
+    (pairs / "sizes.json").unlink()
+    (pairs / "__len__").write_text("32\n")
+    assert verify(pairs).findings == []
+    (pairs / "__len__").write_text("33")
+    assert told(verify(pairs)) == {("sizes_wrong", "__len__", "says 33, the tars hold 32")}
+    (pairs / "__len__").write_text("many")
+    assert [f.kind for f in verify(pairs).faults] == ["sizes_broken"]
+
+
 def img2dataset(folder: Path, n_shards: int = 4) -> Path:
     """As img2dataset 1.47.0 writes it: keys of nine digits, failures in the Parquet only, null in
     `error_message`, and the statistics last."""
