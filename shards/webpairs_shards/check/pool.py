@@ -183,12 +183,12 @@ def _serve(pipe: Connection, count: Any, place: Any) -> None:
         place.value = text.encode("utf-8", "replace")[: _PLACE_BYTES - 1]
 
     _beat = note
-    note("")
     while True:
         try:
             work, task = pipe.recv()
         except (EOFError, OSError):  # nobody is there any more
             return
+        note("")  # it has started: the first task imported much
         try:
             answer = (True, work(task))
         except MemoryError:

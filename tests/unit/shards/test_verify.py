@@ -267,9 +267,7 @@ def test_no_manifest(tmp_path: Path) -> None:
 
 
 def test_the_out_of_a_run_is_no_folder_of_shards(shards: Path) -> None:
-    with pytest.raises(
-        ShardError, match="is the OUT of a run: give a folder of shards, e.g. .*/sh"
-    ):
+    with pytest.raises(ShardError, match="is the OUT of a run: give a folder of shards"):
         verify(shards.parent)
 
 
