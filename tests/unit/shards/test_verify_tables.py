@@ -7,6 +7,7 @@ from webpairs_shards.check import kinds
 from webpairs_shards.check.consumers import EFFECTS, effects_of
 from webpairs_shards.check.kinds import KINDS
 
+ROOT = Path(__file__).parents[3]
 SOURCES = [
     path.read_text()
     for path in sorted(Path(kinds.__file__).parent.glob("*.py"))
@@ -39,3 +40,13 @@ def test_what_misleads_or_worse_is_a_fault() -> None:
     """But for what a flag of the reader mends, and what only a version in work does."""
     notices = {kind for kind in EFFECTS if KINDS[kind].severity == "notice"}
     assert notices == {"few_shards", "no_sizes", "image_large"}
+
+
+def test_the_documentation_has_every_kind_and_what_readers_do() -> None:
+    lines = (ROOT / "docs/verify.md").read_text("utf-8").splitlines()
+    assert [line for line in lines if line.startswith("| `")] == [
+        f"| `{name}` | {kind.severity} | {kind.what} | "
+        + "; ".join(f"{effect.reader} {effect.verb}" for effect in effects_of(name))
+        + " |"
+        for name, kind in KINDS.items()
+    ]
