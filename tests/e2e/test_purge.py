@@ -19,6 +19,7 @@ from webpairs_pipeline.run import Run
 from webpairs_shards.check.verify import verify
 from webpairs_shards.format.manifest import PurgedList, read_manifest
 from webpairs_shards.read.reader import BrokenSample, ShardReader, open_shards
+from webpairs_shards.write.copy import copy
 
 N = 30
 
@@ -81,7 +82,7 @@ def test_the_command_line(shards: Path, tmp_path: Path) -> None:
     assert "`webpairs shard` leaves them out as long as" in done.err
     gone = {row["key"].encode() for row in (first, second, third)}
     assert tar_samples(shards) == [each for each in before if each[1]["key"] not in gone]
-    assert "27 samples: all as the manifest says" in webpairs("verify", shards).ok().out
+    assert "27 samples: 0 faults" in webpairs("verify", shards).ok().out
     again = webpairs(*words, "--json").ok()
     assert json.loads(again.out)["removed"] == 0
     assert "nothing to remove among 27 samples" in webpairs(*words).ok().out
@@ -380,3 +381,19 @@ def test_a_reader_that_holds_a_tar_goes_on_with_the_old_one(shards: Path, tmp_pa
     wanted = [reader.read(i) for i in range(N)]
     purge_now(shards, domain=(list_of(tmp_path / "list.txt", ["host2.example"]),))
     assert [reader.read(i) for i in range(N)] == wanted
+
+
+def test_a_copy_takes_the_list_along_and_waits_for_a_purge(shards: Path, tmp_path: Path) -> None:
+    purge_now(shards, key=(list_of(tmp_path / "keys", [rows_of(shards)[0]["key"]]),))
+    copy(str(shards), str(tmp_path / "there"))
+    assert {p.name for p in (tmp_path / "there").iterdir()} >= {"purged.jsonl", "manifest.json"}
+    assert not verify(tmp_path / "there").faults
+    (tmp_path / "there/purged.jsonl").write_text("{}\n")
+    assert [(f.shard, f.kind) for f in verify(tmp_path / "there").faults] == [
+        ("purged.jsonl", "changed")
+    ]
+    with pytest.raises(ShardCorrupt, match=r"purged.jsonl is not what its manifest says"):
+        copy(str(tmp_path / "there"), str(tmp_path / "further"))
+    (shards / "purge.json").write_text("{}")
+    with pytest.raises(ShardError, match="a purge is at work"):
+        copy(str(shards), str(tmp_path / "other"))

@@ -4,13 +4,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from webpairs_core.errors import ShardCorrupt
 from webpairs_core.progress import Progress
 from webpairs_shards.check.findings import Finding, Report, Seen, Tally
 from webpairs_shards.check.own_shard import OwnFacts, OwnTask, check_own
 from webpairs_shards.check.pool import CheckPool, Lost
 from webpairs_shards.check.repeats import find_repeats
-from webpairs_shards.format.layout import CARD, CROISSANT, MANIFEST, SIZES
+from webpairs_shards.format.layout import CARD, CROISSANT, MANIFEST, PURGED, SIZES
 from webpairs_shards.format.manifest import Manifest, encode_sizes, read_manifest
+from webpairs_shards.format.purged import check_purged
 
 
 def verify_own(folder: Path, workers: int, *, quick: bool) -> Report:
@@ -70,6 +72,10 @@ def _folder_faults(folder: Path, manifest: Manifest) -> Iterator[Seen]:
     sizes = folder / SIZES
     if sizes.exists() and sizes.read_bytes() != encode_sizes(manifest):
         yield Seen("count_differs", SIZES)
+    try:
+        check_purged(folder, manifest)
+    except ShardCorrupt:
+        yield Seen("changed", PURGED)
     listed = {f"{entry.name}.tar" for entry in manifest.shards}
     for path in sorted(folder.glob("*.tar")):
         if path.name not in listed:

@@ -76,7 +76,7 @@ def shard_stem(number: int) -> str:
 def is_file_of_a_dataset(name: str) -> bool:
     """Whether a folder of shards can hold a file of this name."""
     is_shard = re.fullmatch(r"shard-\d{6,}\.(tar|idx|parquet)", name)
-    return is_shard is not None or name in (MANIFEST, SIZES, CARD, CROISSANT)
+    return is_shard is not None or name in (MANIFEST, SIZES, CARD, CROISSANT, PURGED)
 
 
 def member_extensions(image_format: str) -> tuple[str, str, str]:

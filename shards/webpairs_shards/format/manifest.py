@@ -2,9 +2,10 @@
 when it is there: it is written last."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from webpairs_core import __version__
 from webpairs_core.errors import SchemaMismatch, ShardCorrupt, ShardError
@@ -16,7 +17,8 @@ SCHEMA = "shards/2"
 class ShardEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One shard: NAME.tar, NAME.idx, NAME.parquet."""
 
-    name: str
+    name: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]+$")]
+    """A manifest from elsewhere must not choose paths on this machine."""
     samples: int
     bytes: int
     """Of the tar."""

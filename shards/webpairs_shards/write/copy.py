@@ -6,7 +6,6 @@ manifest's SHA-256 while it is read, and takes its name only when all of it was 
 """
 
 import hashlib
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Event
@@ -19,6 +18,8 @@ from webpairs_shards.format.layout import (
     CARD,
     CROISSANT,
     MANIFEST,
+    PURGE_JOURNAL,
+    PURGED,
     SIZES,
     is_file_of_a_dataset,
 )
@@ -147,6 +148,9 @@ class _Job:
 
 def _documents(source: Source) -> tuple[Manifest, list[_Wanted]]:
     """The manifest, and all that is no shard; the manifest itself is the last of them."""
+    if source.size(PURGE_JOURNAL) is not None:
+        where = source.address("").rstrip("/")
+        raise ShardError(f"{where}: a purge is at work or was interrupted: finish it first")
     found: list[_Wanted] = []
     for name in (MANIFEST, SIZES, CARD, CROISSANT):
         data = _small_file(source, name)
@@ -162,12 +166,10 @@ def _documents(source: Source) -> tuple[Manifest, list[_Wanted]]:
     first, *others = found
     assert first.data is not None
     manifest = decode_manifest(source.address(MANIFEST), first.data)
-    for entry in manifest.shards:
-        # A manifest from elsewhere must not choose paths on this machine.
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", entry.name):
-            raise _damaged(source, MANIFEST, f"names a shard {entry.name!r}")
     if others[0].data != encode_sizes(manifest):
         raise _damaged(source, SIZES, "counts other samples than the manifest")
+    if not isinstance(manifest.purged, msgspec.UnsetType):
+        others.append(_Wanted(PURGED, manifest.purged.sha256))
     return manifest, [*others, first]
 
 
