@@ -1,0 +1,100 @@
+"""What walks of tars found, kept in a folder that the user names, so that a tar is walked once.
+
+One file for each tar: a magic, the length of a JSON head, the head (`_Head`), then the records. It
+holds for as long as path, size, time of change, and the first and the last header of the tar are
+what they were; whatever else is wrong with it, the tar is walked again.
+"""
+
+import os
+import struct
+import threading
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from webpairs_core.files import disk_errors
+from webpairs_shards.format.index import RECORD, Records
+from webpairs_shards.read.hop import BLOCK, Read
+from webpairs_shards.read.walk import Endings, Walk
+
+_MAGIC = b"wpwalk01"
+_START = struct.Struct("<8sQ")
+
+
+class _Head(msgspec.Struct, frozen=True):
+    path: str
+    n_bytes: int
+    mtime_ns: int
+    endings: Endings
+    images: tuple[str, ...]
+    first: tuple[str, ...]
+    digest: str
+    """Of the records."""
+    edge: str
+    """64 hex, of the first and the last header."""
+
+
+class IndexCache:
+    """A folder of walks of tars with these endings; several processes may share it."""
+
+    def __init__(self, folder: Path, endings: Endings) -> None:
+        self._folder = folder
+        self._endings = endings
+
+    def load(self, tar: Path, read: Read) -> Walk | None:
+        """What is known of `tar`, or None. The records are mapped: a file here is replaced, never
+        written over."""
+        kept = self._kept(tar)
+        try:
+            with kept.open("rb") as file:
+                magic, n_head = _START.unpack(file.read(_START.size))
+                head = msgspec.json.decode(file.read(n_head), type=_Head)
+            records = np.memmap(kept, RECORD, "r", _START.size + n_head)
+        except (OSError, ValueError, struct.error, msgspec.DecodeError):
+            return None
+        walk = Walk(records, head.images, head.first)
+        if magic != _MAGIC or walk.digest() != head.digest or head != self._head(tar, walk, read):
+            return None
+        return walk
+
+    def save(self, tar: Path, walk: Walk, read: Read) -> None:
+        """Keep a walk. Raises StorageError when the disk is full or the folder is not ours."""
+        head = msgspec.json.encode(self._head(tar, walk, read))
+        kept = self._kept(tar)
+        scratch = kept.with_name(f".{kept.name}.{os.getpid()}.{threading.get_ident()}")
+        with disk_errors():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with scratch.open("wb") as file:
+                    file.write(_START.pack(_MAGIC, len(head)) + head)
+                    file.write(walk.records.tobytes())
+                # No fsync: what a power cut damages has another digest, and is made again.
+                scratch.replace(kept)
+            finally:
+                scratch.unlink(missing_ok=True)
+
+    def _kept(self, tar: Path) -> Path:
+        name = os.fsencode(tar.resolve()) + msgspec.json.encode(self._endings)
+        return self._folder / f"{sha256(name).hexdigest()[:32]}.wpidx"
+
+    def _head(self, tar: Path, walk: Walk, read: Read) -> _Head:
+        stat = tar.stat()
+        edge = sha256(read(0, BLOCK) + read(_last_header(walk.records), BLOCK))
+        return _Head(
+            path=os.fsencode(tar.resolve()).decode("utf-8", "backslashreplace"),
+            n_bytes=stat.st_size,
+            mtime_ns=stat.st_mtime_ns,
+            endings=self._endings,
+            images=walk.images,
+            first=walk.first,
+            digest=walk.digest(),
+            edge=edge.hexdigest(),
+        )
+
+
+def _last_header(records: Records) -> int:
+    last = records[-1]
+    places = (int(last[f"{part}_offset"]) for part in ("image", "json", "text"))
+    return max(places) - BLOCK
