@@ -121,5 +121,5 @@ def _folder(folder: Path) -> list[Path]:
         )
     tars = sorted(folder.glob("*.tar"))
     if not tars:
-        raise ShardError(f"{folder} holds no .tar: give a folder of WebDataset tars")
+        raise ShardError(f"{folder} holds no .tar: give a folder of WebDataset tars, unpacked")
     return tars

@@ -4,10 +4,13 @@ as our own are. Checksums there are none; nothing is written beside them."""
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from webpairs_core.errors import ShardCorrupt
 from webpairs_core.keys import digest
-from webpairs_shards.format.index import Records
+from webpairs_shards.format.index import RECORD, Records
 from webpairs_shards.format.manifest import Manifest, ShardEntry
 from webpairs_shards.read.local_tars import LocalTars
 from webpairs_shards.read.walk import Walk, key_of, place_of
@@ -45,6 +48,23 @@ class ForeignStore:
             recipe_digest="",
             recipe={},
         )
+
+    def __getstate__(self) -> dict[str, object]:
+        # Mapped records are mapped again by whoever gets this store; a copy would be gigabytes.
+        kept = [
+            (each.filename, each.offset, len(each)) if isinstance(each, np.memmap) else each
+            for each in self._records
+        ]
+        return self.__dict__ | {"_records": kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self._records = [
+            np.memmap(each[0], RECORD, "r", each[1], (each[2],))
+            if isinstance(each, tuple)
+            else each
+            for each in state["_records"]
+        ]
 
     def address(self, number: int) -> str:
         """See `ShardStore`."""

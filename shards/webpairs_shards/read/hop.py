@@ -32,7 +32,7 @@ _FIELDS = Struct("124x11sc12x8sc").unpack_from
 _FILES = frozenset((b"0", b"\0", b"7"))
 _WITHOUT_DATA = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
 _EXTENSIONS = frozenset((b"x", b"X", b"g", b"L", b"K"))
-_NUMBER = re.compile(rb"[ \0]*([0-7]+)[ \0]*")
+_NUMBER = re.compile(rb" *([0-7]*) *(?:\0.*)?", re.DOTALL)
 _PAX_SIZE = re.compile(rb"[0-9]{1,19}")
 _MATTERS = re.compile(rb" (?:path|size|GNU\.sparse\.[^=]*)=")
 
@@ -106,7 +106,7 @@ def _fits(header: bytes, stored: bytes) -> bool:
         found = _NUMBER.fullmatch(stored)
         if found is None:
             return False
-        digits = found[1]
+        digits = found[1] or b"0"
     # The checksum counts its own field as eight spaces. The low half of Adler-32 is one more than
     # the sum of all bytes, modulo 65,521: many times as fast as `sum`.
     try:
@@ -123,10 +123,8 @@ def _size(head: bytes, at: int) -> int:
         return int.from_bytes(field[1:], "big")
     found = _NUMBER.fullmatch(field)
     if found is None:
-        if not field.strip(b" \0"):
-            return 0
         raise ShardCorrupt(f"has a member of impossible size at byte {at:,}: copy it again")
-    return int(found[1], 8)
+    return int(found[1] or b"0", 8)
 
 
 def _name(head: bytes) -> bytes:

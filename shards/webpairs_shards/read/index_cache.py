@@ -8,16 +8,17 @@ what they were; whatever else is wrong with it, the tar is walked again.
 import os
 import struct
 import threading
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from webpairs_core.files import disk_errors
+from webpairs_core.errors import ShardCorrupt, StorageError
 from webpairs_shards.format.index import RECORD, Records
 from webpairs_shards.read.hop import BLOCK, Read
-from webpairs_shards.read.walk import Endings, Walk
+from webpairs_shards.read.walk import Endings, Walk, walk
 
 _MAGIC = b"wpwalk01"
 _START = struct.Struct("<8sQ")
@@ -43,9 +44,21 @@ class IndexCache:
         self._folder = folder
         self._endings = endings
 
-    def load(self, tar: Path, read: Read) -> Walk | None:
-        """What is known of `tar`, or None. The records are mapped: a file here is replaced, never
-        written over."""
+    def walk(self, tar: Path, read: Read) -> Walk:
+        """What is in `tar`, from here if it can be. The records are mapped: a file here is
+        replaced, never written over.
+
+        Raises ShardCorrupt as `walk.walk`, StorageError where the folder cannot be written.
+        """
+        found = self._load(tar, read)
+        if found is None:
+            self._save(tar, walk(read, tar.stat().st_size, self._endings), read)
+            found = self._load(tar, read)
+        if found is None:
+            raise ShardCorrupt("changes while it is read: open it again when it is finished")
+        return found
+
+    def _load(self, tar: Path, read: Read) -> Walk | None:
         kept = self._kept(tar)
         try:
             with kept.open("rb") as file:
@@ -54,42 +67,44 @@ class IndexCache:
             records = np.memmap(kept, RECORD, "r", _START.size + n_head)
         except (OSError, ValueError, struct.error, msgspec.DecodeError):
             return None
-        walk = Walk(records, head.images, head.first)
-        if magic != _MAGIC or walk.digest() != head.digest or head != self._head(tar, walk, read):
-            return None
-        return walk
+        found = Walk(records, head.images, head.first)
+        is_sound = magic == _MAGIC and found.digest() == head.digest
+        return found if is_sound and head == self._head(tar, found, read) else None
 
-    def save(self, tar: Path, walk: Walk, read: Read) -> None:
-        """Keep a walk. Raises StorageError when the disk is full or the folder is not ours."""
-        head = msgspec.json.encode(self._head(tar, walk, read))
+    def _save(self, tar: Path, found: Walk, read: Read) -> None:
+        head = msgspec.json.encode(self._head(tar, found, read))
         kept = self._kept(tar)
         scratch = kept.with_name(f".{kept.name}.{os.getpid()}.{threading.get_ident()}")
-        with disk_errors():
+        try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            try:
-                with scratch.open("wb") as file:
-                    file.write(_START.pack(_MAGIC, len(head)) + head)
-                    file.write(walk.records.tobytes())
-                # No fsync: what a power cut damages has another digest, and is made again.
-                scratch.replace(kept)
-            finally:
-                scratch.unlink(missing_ok=True)
+            with scratch.open("wb") as file:
+                file.write(_START.pack(_MAGIC, len(head)) + head)
+                file.write(found.records.data)
+            # No fsync: what a power cut damages has another digest, and is made again.
+            scratch.replace(kept)
+        except OSError as error:
+            with suppress(OSError):
+                scratch.unlink()
+            raise StorageError(
+                f"cannot keep the index of {tar} in {self._folder} ({error.strerror}): name "
+                "another index_cache, or none"
+            ) from error
 
     def _kept(self, tar: Path) -> Path:
         name = os.fsencode(tar.resolve()) + msgspec.json.encode(self._endings)
         return self._folder / f"{sha256(name).hexdigest()[:32]}.wpidx"
 
-    def _head(self, tar: Path, walk: Walk, read: Read) -> _Head:
+    def _head(self, tar: Path, found: Walk, read: Read) -> _Head:
         stat = tar.stat()
-        edge = sha256(read(0, BLOCK) + read(_last_header(walk.records), BLOCK))
+        edge = sha256(read(0, BLOCK) + read(_last_header(found.records), BLOCK))
         return _Head(
             path=os.fsencode(tar.resolve()).decode("utf-8", "backslashreplace"),
             n_bytes=stat.st_size,
             mtime_ns=stat.st_mtime_ns,
             endings=self._endings,
-            images=walk.images,
-            first=walk.first,
-            digest=walk.digest(),
+            images=found.images,
+            first=found.first,
+            digest=found.digest(),
             edge=edge.hexdigest(),
         )
 

@@ -36,23 +36,29 @@ def check_folder(folder: Path, manifest: Manifest, *, is_checked: bool) -> None:
             return _look_at(folder, entry, manifest.image_format, is_checked=is_checked)
         except ShardError as error:
             return str(error)
+        except OSError as error:
+            return f"{error.filename} cannot be read ({error.strerror}): see to its rights"
 
     with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(look, manifest.shards))
     problems = [each for each in found if each]
-    counts = read_counts(folder)
-    if counts is not None and counts != {f"{e.name}.tar": e.samples for e in manifest.shards}:
-        problems.append(f"{folder / SIZES} counts other samples than the manifest: {_AGAIN}")
-    tell(problems, f"`webpairs verify {folder}` names all that is damaged")
+    try:
+        counts = read_counts(folder)
+        if counts not in (None, {f"{e.name}.tar": e.samples for e in manifest.shards}):
+            problems.append(f"{folder / SIZES} counts other samples than the manifest: {_AGAIN}")
+    except ShardCorrupt as error:
+        problems.append(str(error))
+    tell(problems, f" (`webpairs verify {folder}` names all that is damaged)")
 
 
-def tell(problems: Sequence[str], more: str) -> None:
-    """Raises ShardCorrupt when there are problems: the first, a few others, how many there are."""
+def tell(problems: Sequence[str], more: str = "") -> None:
+    """Raises ShardCorrupt when there are problems: the first, a few others, how many there are, and
+    `more`."""
     if not problems:
         return
     others = "; ".join(problems[1:_NAMED])
     others = f"; and {len(problems) - 1:,} more: {others}" if others else ""
-    raise ShardCorrupt(f"{problems[0]}{others} ({more})")
+    raise ShardCorrupt(f"{problems[0]}{others}{more}")
 
 
 def look_at_first(records: Records, read: Read) -> str | None:

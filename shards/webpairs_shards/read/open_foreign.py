@@ -49,7 +49,7 @@ def open_foreign(where: Where, options: ForeignOptions) -> ForeignStore:
         is_folder = isinstance(where, Path | str) and Path(where).is_dir()
         problems = _differing(tars, walks, options.endings)
         problems += miscounted(counted, is_whole=is_folder)
-    tell(problems, "mend these tars or leave them out")
+    tell(problems)
     name = str(where) if isinstance(where, Path | str) else f"{tars[0]} and others"
     return ForeignStore(tars, walks, name)
 
@@ -57,25 +57,22 @@ def open_foreign(where: Where, options: ForeignOptions) -> ForeignStore:
 def _walked(tar: Path, options: ForeignOptions) -> Walk | str:
     """What is in a tar, or what is wrong with it."""
     endings = options.endings
-    cache = IndexCache(options.index_cache, endings) if options.index_cache else None
-    file = os.open(tar, os.O_RDONLY)
     try:
-        read = _reading(file)
-        found = cache.load(tar, read) if cache else None
-        is_new = found is None
-        if found is None:
-            found = walk(read, os.fstat(file).st_size, endings)
-        lacks = _lacks(found, endings)
-        wrong = lacks or look_at_first(found.records, read)
-        if wrong:
-            return f"{tar} {wrong}"
-        if cache and is_new:
-            cache.save(tar, found, read)
+        file = os.open(tar, os.O_RDONLY)
+        try:
+            read = _reading(file)
+            if options.index_cache:
+                found = IndexCache(options.index_cache, endings).walk(tar, read)
+            else:
+                found = walk(read, os.fstat(file).st_size, endings)
+            wrong = _lacks(found, endings) or look_at_first(found.records, read)
+        finally:
+            os.close(file)
     except ShardCorrupt as error:
         return f"{tar} {error}"
-    finally:
-        os.close(file)
-    return found
+    except OSError as error:
+        return f"{tar} cannot be read ({error.strerror}): see to its rights"
+    return f"{tar} {wrong}" if wrong else found
 
 
 def _reading(file: int) -> Read:

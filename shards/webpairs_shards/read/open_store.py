@@ -47,6 +47,6 @@ def _is_ours(path: Path) -> bool:
         return (
             (path / MANIFEST).exists()
             or next(path.glob("*.idx"), None) is not None
-            or next(path.glob("*.tar"), None) is None
+            or next(path.glob("*.tar*"), None) is None
         )
     return not path.exists() and not any(each in str(path) for each in (".tar", "{", "*", "::"))

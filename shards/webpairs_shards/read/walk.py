@@ -135,7 +135,7 @@ class _Groups:
             self._first.append(ending)
         if ending not in self._wanted:
             if b"." in ending and ending.rpartition(b".")[2] in self._wanted:
-                self._dotted = name
+                self._dotted = self._dotted or name
             return
         if ending in self._found:
             raise ShardCorrupt(f"holds {_shown(name)} twice: keys have to differ, pack it anew")
