@@ -77,7 +77,7 @@ def look_at_first(records: Records, read: Read) -> str | None:
 
 def _look_at(folder: Path, entry: ShardEntry, image_format: str, *, is_checked: bool) -> str | None:
     tar, path = folder / f"{entry.name}.tar", folder / f"{entry.name}.idx"
-    wrong = wrong_size(tar, entry)
+    wrong = _wrong_size(tar, entry)
     if wrong:
         return wrong
     index = read_index(path)
@@ -99,7 +99,7 @@ def _look_at(folder: Path, entry: ShardEntry, image_format: str, *, is_checked: 
     return f"{where}, which has {wrong}: {_AGAIN}" if wrong else None
 
 
-def wrong_size(tar: Path, entry: ShardEntry) -> str | None:
+def _wrong_size(tar: Path, entry: ShardEntry) -> str | None:
     """What is wrong with a tar that is missing or has another size than the manifest says."""
     try:
         size = tar.stat().st_size
