@@ -4,75 +4,69 @@ as our own are. Checksums there are none; nothing is written beside them."""
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import msgspec
 
 from webpairs_core.errors import ShardCorrupt
-from webpairs_core.keys import digest
-from webpairs_shards.format.index import RECORD, Records
+from webpairs_shards.format.index import Records
 from webpairs_shards.format.manifest import Manifest, ShardEntry
+from webpairs_shards.read.index_cache import KeptRecords
 from webpairs_shards.read.local_tars import LocalTars
-from webpairs_shards.read.walk import Walk, key_of, place_of
+from webpairs_shards.read.walk import key_of, place_of
+
+
+class ForeignTar(msgspec.Struct, frozen=True):
+    """One of them."""
+
+    path: Path
+    n_bytes: int
+    n_samples: int
+    images: tuple[str, ...]
+    first: tuple[str, ...]
+    """See `Walk`, as the field above."""
+    digest: str
+    """64 hex, of all that the walk saw."""
+    records: Records | KeptRecords
 
 
 class ForeignStore:
-    """Tars with the records that walks found: 64 bytes a sample in memory, or mapped from the
-    index cache."""
+    """Tars with the records that walks found: 64 bytes a sample in memory, or in the index
+    cache."""
 
     is_checked = False
 
-    def __init__(self, tars: Sequence[Path], walks: Sequence[Walk], name: str) -> None:
-        self._paths = tars
-        self._records = [each.records for each in walks]
+    def __init__(self, tars: Sequence[ForeignTar], name: str) -> None:
+        self._shards = tars
         self._tars = LocalTars(self._path)
-        self._sizes = [tar.stat().st_size for tar in tars]
-        names = _names(tars)
         entries = [
             ShardEntry(
                 name=each,
-                samples=len(found.records),
-                bytes=size,
-                # There is none of the bytes: this one is of all that the walk saw.
-                sha256=digest([size, found.digest()]),
+                samples=tar.n_samples,
+                bytes=tar.n_bytes,
+                # Of the bytes there is none.
+                sha256=tar.digest,
                 idx_sha256="",
                 parquet_sha256="",
             )
-            for each, found, size in zip(names, walks, self._sizes, strict=True)
+            for each, tar in zip(_names([tar.path for tar in tars]), tars, strict=True)
         ]
         self.manifest = Manifest(
             name=name,
-            image_format=walks[0].images[0],
+            image_format=tars[0].images[0],
             n_samples=sum(entry.samples for entry in entries),
             shards=entries,
             recipe_digest="",
             recipe={},
         )
 
-    def __getstate__(self) -> dict[str, object]:
-        # Mapped records are mapped again by whoever gets this store; a copy would be gigabytes.
-        kept = [
-            (each.filename, each.offset, len(each)) if isinstance(each, np.memmap) else each
-            for each in self._records
-        ]
-        return self.__dict__ | {"_records": kept}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
-        self._records = [
-            np.memmap(each[0], RECORD, "r", each[1], (each[2],))
-            if isinstance(each, tuple)
-            else each
-            for each in state["_records"]
-        ]
-
     def address(self, number: int) -> str:
         """See `ShardStore`."""
-        return str(self._paths[number])
+        return str(self._path(number))
 
     def records(self, number: int) -> Records:
         """See `ShardStore`."""
-        return self._records[number]
+        records = self._shards[number].records
+        return records.load() if isinstance(records, KeptRecords) else records
 
     def key(self, number: int, field: bytes) -> str:
         """See `ShardStore`. Where the tar is gone or changed, a long key is `(byte PLACE)`."""
@@ -81,7 +75,7 @@ class ForeignStore:
             return self._tars.read(number, start, n_bytes)
 
         try:
-            return key_of(field, read, self._sizes[number])
+            return key_of(field, read, self._shards[number].n_bytes)
         except (ShardCorrupt, FileNotFoundError):
             return f"(byte {place_of(field)})"
 
@@ -94,7 +88,7 @@ class ForeignStore:
         self._tars.close()
 
     def _path(self, number: int) -> Path:
-        return self._paths[number]
+        return self._shards[number].path
 
 
 def _names(tars: Sequence[Path]) -> list[str]:

@@ -37,6 +37,24 @@ class _Head(msgspec.Struct, frozen=True):
     """64 hex, of the first and the last header."""
 
 
+class KeptRecords(msgspec.Struct, frozen=True):
+    """Records of a tar that lie in a file here: they are read when they are needed."""
+
+    path: Path
+    offset: int
+    n_samples: int
+
+    def load(self) -> Records:
+        """Raises ShardCorrupt when the file went or is another since."""
+        try:
+            records = np.fromfile(self.path, RECORD, offset=self.offset)
+        except FileNotFoundError:
+            records = np.empty(0, RECORD)
+        if len(records) != self.n_samples:
+            raise ShardCorrupt(f"{self.path} of the index cache is gone: open the tars again")
+        return records
+
+
 class IndexCache:
     """A folder of walks of tars with these endings; several processes may share it."""
 
@@ -44,36 +62,40 @@ class IndexCache:
         self._folder = folder
         self._endings = endings
 
-    def walk(self, tar: Path, read: Read) -> Walk:
-        """What is in `tar`, from here if it can be. The records are mapped: a file here is
-        replaced, never written over.
+    def walk(self, tar: Path, read: Read) -> tuple[Walk, KeptRecords]:
+        """What is in `tar`, from here if it can be, and where its records are kept.
 
         Raises ShardCorrupt as `walk.walk`, StorageError where the folder cannot be written.
         """
-        found = self._load(tar, read)
-        if found is None:
-            self._save(tar, walk(read, tar.stat().st_size, self._endings), read)
-            found = self._load(tar, read)
-        if found is None:
-            raise ShardCorrupt("changes while it is read: open it again when it is finished")
-        return found
-
-    def _load(self, tar: Path, read: Read) -> Walk | None:
         kept = self._kept(tar)
+        found = self._load(kept, tar, read)
+        if found is None:
+            walked = walk(read, tar.stat().st_size, self._endings)
+            found = walked, self._save(kept, tar, walked, read)
+        walked, n_head = found
+        return walked, KeptRecords(kept, _START.size + n_head, len(walked.records))
+
+    def _load(self, kept: Path, tar: Path, read: Read) -> tuple[Walk, int] | None:
+        """A walk that is kept, and the bytes of its head."""
         try:
-            with kept.open("rb") as file:
-                magic, n_head = _START.unpack(file.read(_START.size))
-                head = msgspec.json.decode(file.read(n_head), type=_Head)
-            records = np.memmap(kept, RECORD, "r", _START.size + n_head)
-        except (OSError, ValueError, struct.error, msgspec.DecodeError):
+            content = kept.read_bytes()
+            magic, n_head = _START.unpack_from(content)
+            start = _START.size + n_head
+            head = msgspec.json.decode(content[_START.size : start], type=_Head)
+            walked = Walk(np.frombuffer(content[start:], RECORD), head.images, head.first)
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+            ValueError,
+            struct.error,
+            msgspec.DecodeError,
+        ):
             return None
-        found = Walk(records, head.images, head.first)
-        is_sound = magic == _MAGIC and found.digest() == head.digest
-        return found if is_sound and head == self._head(tar, found, read) else None
+        is_sound = magic == _MAGIC and walked.digest() == head.digest
+        return (walked, n_head) if is_sound and head == self._head(tar, walked, read) else None
 
-    def _save(self, tar: Path, found: Walk, read: Read) -> None:
+    def _save(self, kept: Path, tar: Path, found: Walk, read: Read) -> int:
         head = msgspec.json.encode(self._head(tar, found, read))
-        kept = self._kept(tar)
         scratch = kept.with_name(f".{kept.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +111,7 @@ class IndexCache:
                 f"cannot keep the index of {tar} in {self._folder} ({error.strerror}): name "
                 "another index_cache, or none"
             ) from error
+        return len(head)
 
     def _kept(self, tar: Path) -> Path:
         name = os.fsencode(tar.resolve()) + msgspec.json.encode(self._endings)

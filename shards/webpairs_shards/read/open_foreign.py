@@ -9,11 +9,13 @@ from pathlib import Path
 import msgspec
 
 from webpairs_core.errors import ShardCorrupt
+from webpairs_core.keys import digest
+from webpairs_shards.format.index import Records
 from webpairs_shards.read.counts import miscounted
 from webpairs_shards.read.find_tars import Where, find_tars
-from webpairs_shards.read.foreign import ForeignStore
+from webpairs_shards.read.foreign import ForeignStore, ForeignTar
 from webpairs_shards.read.hop import Read
-from webpairs_shards.read.index_cache import IndexCache
+from webpairs_shards.read.index_cache import IndexCache, KeptRecords
 from webpairs_shards.read.look import look_at_first, tell
 from webpairs_shards.read.walk import Endings, Walk, walk
 
@@ -39,40 +41,50 @@ def open_foreign(where: Where, options: ForeignOptions) -> ForeignStore:
     short, compressed, without captions, with dots in its keys, with other endings or counts than
     the rest say. It names the first problem and counts the others.
     """
-    tars = find_tars(where)
+    paths = find_tars(where)
     with ThreadPoolExecutor(max(1, options.threads)) as pool:
-        found = list(pool.map(lambda tar: _walked(tar, options), tars))
+        found = list(pool.map(lambda path: _walked(path, options), paths))
     problems = [each for each in found if isinstance(each, str)]
-    walks = [each for each in found if isinstance(each, Walk)]
+    tars = [each for each in found if isinstance(each, ForeignTar)]
     if not problems:
-        counted = {tar: len(each.records) for tar, each in zip(tars, walks, strict=True)}
         is_folder = isinstance(where, Path | str) and Path(where).is_dir()
-        problems = _differing(tars, walks, options.endings)
-        problems += miscounted(counted, is_whole=is_folder)
+        problems = _differing(tars, options.endings)
+        problems += miscounted({tar.path: tar.n_samples for tar in tars}, is_whole=is_folder)
     tell(problems)
-    name = str(where) if isinstance(where, Path | str) else f"{tars[0]} and others"
-    return ForeignStore(tars, walks, name)
+    return ForeignStore(tars, str(where) if isinstance(where, Path | str) else str(paths[0].parent))
 
 
-def _walked(tar: Path, options: ForeignOptions) -> Walk | str:
+def _walked(path: Path, options: ForeignOptions) -> ForeignTar | str:
     """What is in a tar, or what is wrong with it."""
     endings = options.endings
     try:
-        file = os.open(tar, os.O_RDONLY)
+        file = os.open(path, os.O_RDONLY)
         try:
-            read = _reading(file)
+            read, n_bytes = _reading(file), os.fstat(file).st_size
+            records: Records | KeptRecords
             if options.index_cache:
-                found = IndexCache(options.index_cache, endings).walk(tar, read)
+                found, records = IndexCache(options.index_cache, endings).walk(path, read)
             else:
-                found = walk(read, os.fstat(file).st_size, endings)
+                found = walk(read, n_bytes, endings)
+                records = found.records
             wrong = _lacks(found, endings) or look_at_first(found.records, read)
         finally:
             os.close(file)
     except ShardCorrupt as error:
-        return f"{tar} {error}"
+        return f"{path} {error}"
     except OSError as error:
-        return f"{tar} cannot be read ({error.strerror}): see to its rights"
-    return f"{tar} {wrong}" if wrong else found
+        return f"{error.filename or path} cannot be read ({error.strerror}): see to its rights"
+    if wrong:
+        return f"{path} {wrong}"
+    return ForeignTar(
+        path=path,
+        n_bytes=n_bytes,
+        n_samples=len(found.records),
+        images=found.images,
+        first=found.first,
+        digest=digest([n_bytes, found.digest()]),
+        records=records,
+    )
 
 
 def _reading(file: int) -> Read:
@@ -99,7 +111,7 @@ def _lacks(found: Walk, endings: Endings) -> str | None:
     return None
 
 
-def _differing(tars: Sequence[Path], walks: Sequence[Walk], endings: Endings) -> list[str]:
+def _differing(tars: Sequence[ForeignTar], endings: Endings) -> list[str]:
     """What is mixed inside of a tar, and tars that have other endings than the first one."""
     if endings.images:
         return []
@@ -108,18 +120,20 @@ def _differing(tars: Sequence[Path], walks: Sequence[Walk], endings: Endings) ->
         "readers that take their columns from the first samples, as HF datasets, lose the others; "
         "to read them all the same, name the images' endings (Endings)"
     )
-    wanted = _counting(walks[0], endings)
-    for tar, each in zip(tars, walks, strict=True):
-        has = _counting(each, endings)
-        if len(each.images) > 1:
-            problems.append(f"{tar} mixes images .{' and .'.join(each.images)}: {why}")
+    wanted = _counting(tars[0], endings)
+    for tar in tars:
+        has = _counting(tar, endings)
+        if len(tar.images) > 1:
+            problems.append(f"{tar.path} mixes images .{' and .'.join(tar.images)}: {why}")
         elif has != wanted:
             problems.append(
-                f"{tar} has {', '.join(has)} where {tars[0]} has {', '.join(wanted)}: {why}"
+                f"{tar.path} has {', '.join(has)} where {tars[0].path} has "
+                f"{', '.join(wanted)}: {why}"
             )
     return problems
 
 
-def _counting(walk: Walk, endings: Endings) -> list[str]:
-    counting = {*walk.images, endings.caption, "json"}
-    return [ending for ending in walk.first if ending in counting]
+def _counting(tar: ForeignTar, endings: Endings) -> list[str]:
+    """The endings of its first sample that count."""
+    counting = {*tar.images, endings.caption, "json"}
+    return [ending for ending in tar.first if ending in counting]

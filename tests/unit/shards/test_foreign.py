@@ -250,6 +250,16 @@ def test_an_index_is_kept_and_made_again_when_anything_changed(
     assert len(list(cache.iterdir())) == 8
 
 
+def test_an_index_that_went_under_a_reader_is_one_sentence(data: Path, tmp_path: Path) -> None:
+    reader = open_shards(data, foreign=ForeignOptions(index_cache=tmp_path / "cache"))
+    assert reader.read(3).text == "caption 3"
+    for kept in (tmp_path / "cache").iterdir():
+        kept.unlink()
+    assert reader.read(4).text == "caption 4"
+    with pytest.raises(ShardCorrupt, match="of the index cache is gone: open the tars again"):
+        reader.read(30)
+
+
 def test_equal_size_and_time_but_another_first_header(tmp_path: Path) -> None:
     tar, cache = write_tar(tmp_path / "a.tar", pair("aaa")), tmp_path / "cache"
     assert _cached(tar, cache) == ["aaa"]
