@@ -1,6 +1,7 @@
 """Headers of tars of all kinds, and of none: held against tarfile, GNU tar and hostile bytes."""
 
 import io
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -167,6 +168,13 @@ def test_named_and_refused(data: bytes, sentence: str) -> None:
 
     with pytest.raises(ShardCorrupt, match=sentence):
         list(members(read, len(data)))
+
+
+def test_a_size_beyond_all_disks_is_refused_before_the_disk_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(_with(_header(), 124, b"\x80" + b"\x7f" * 11) + END)
+    with path.open("rb") as file, pytest.raises(ShardCorrupt, match="is cut short"):
+        list(members(lambda at, n: os.pread(file.fileno(), n, at), 1536))
 
 
 @pytest.mark.parametrize(
