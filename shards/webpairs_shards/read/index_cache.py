@@ -91,8 +91,9 @@ class IndexCache:
             msgspec.DecodeError,
         ):
             return None
-        is_sound = magic == _MAGIC and walked.digest() == head.digest
-        return (walked, n_head) if is_sound and head == self._head(tar, walked, read) else None
+        # The head has a digest of the records too.
+        is_sound = magic == _MAGIC and head == self._head(tar, walked, read)
+        return (walked, n_head) if is_sound else None
 
     def _save(self, kept: Path, tar: Path, found: Walk, read: Read) -> int:
         head = msgspec.json.encode(self._head(tar, found, read))

@@ -74,6 +74,7 @@ FAULTS: list[tuple[Callable[[Path], object], str]] = [
     (_write(*_without(N, "json")), r"00001\.tar has jpg, txt where \S*00000\.tar has jpg, json"),
     (_write(*pair("photo.v1"), *pair("photo.v2")), r"holds 'photo\.v1\.jpg': a name is cut at its"),
     (_write(*pairs(N), *pair("x.y", 1)), r"holds 'x\.y\.jpg': a name is cut"),
+    (_write(*pairs(N), ("x.jpg", JPEG), ("x.0.txt", b"x")), r"holds 'x\.0\.txt': a name is cut"),
     (_write(("a.0.jpg", JPEG), ("a.txt", b"x")), r"holds 'a\.0\.jpg': a name is cut"),
     (
         _write(*sorted(pairs(N), key=lambda each: each[0][-3:])),

@@ -170,6 +170,16 @@ def test_named_and_refused(data: bytes, sentence: str) -> None:
         list(members(read, len(data)))
 
 
+def test_links_have_no_data_and_old_folders_are_no_files() -> None:
+    """As `tarfile` has it: a link may repeat the size of what it links to; V7 folders are files
+    whose names end with a slash."""
+    for kind in (b"1", b"2", b"3", b"4", b"5", b"6"):
+        link = _with(_header("link", kind), 124, b"00000001750\0")
+        data = link + bytes(_header("folder/", b"\0")) + bytes(_header("a.txt")) + END
+        found = list(members(lambda at, n: data[at : at + n], len(data)))  # noqa: B023
+        assert [name for name, *_ in found] == [b"a.txt"]
+
+
 def test_a_size_beyond_all_disks_is_refused_before_the_disk_is_asked(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(_with(_header(), 124, b"\x80" + b"\x7f" * 11) + END)
