@@ -108,7 +108,8 @@ class _Groups:
     def __init__(self, endings: Endings) -> None:
         self._images = [each.encode() for each in endings.images or IMAGES]
         self._caption = endings.caption.encode()
-        self._wanted = frozenset((*self._images, self._caption, b"json"))
+        self._needed = frozenset((*self._images, self._caption))
+        self._wanted = self._needed | {b"json"}
         self._records = bytearray()
         self._hashes = array("q")
         """Of the keys of all groups of members."""
@@ -134,7 +135,7 @@ class _Groups:
         if not self._records:
             self._first.append(ending)
         if ending not in self._wanted:
-            if b"." in ending and ending.rpartition(b".")[2] in self._wanted:
+            if b"." in ending and ending.rpartition(b".")[2] in self._needed:
                 self._dotted = self._dotted or name
             return
         if ending in self._found:

@@ -100,6 +100,13 @@ def test_a_state_of_other_tars_is_refused(data: Path, tmp_path: Path) -> None:
         ShardStream(Mixture([(open_shards(copy), 1)])).load_state_dict(state)
 
 
+def test_equal_sizes_with_other_keys_or_places_are_other_data(tmp_path: Path) -> None:
+    layouts = [pair("aaa"), pair("bbb"), pair("aaa")[::-1], pair("k" * 30), pair("j" * 30)]
+    tars = [write_tar(tmp_path / f"{i}/0.tar", files) for i, files in enumerate(layouts)]
+    assert len({tar.stat().st_size for tar in tars}) == 1
+    assert len({Mixture([(open_shards(tar), 1)]).digest for tar in tars}) == 5
+
+
 @pytest.mark.parametrize(
     "key", ["k" * 15, "k" * 16, "d" * 160 + "/" + "k" * 90, "../../etc/x", "캡션/é"]
 )
@@ -154,6 +161,7 @@ def test_broken_samples_are_skipped_and_counted(tmp_path: Path) -> None:
         ("f.jpg", b""),
         ("f.txt", b"empty image"),
         ("README.md", b"no sample at all"),
+        ("facts.v2.json", b"{}"),
         *pair("g", 2),
     ]
     mixture = Mixture([(open_shards(write_tar(tmp_path / "a.tar", files)), 1)])
