@@ -18,6 +18,7 @@ from webpairs_shards import Mixture, ShardStream, StreamOptions, open_shards
 from webpairs_shards.read.batches import BatchLoader, BatchOptions
 from webpairs_shards.read.find_tars import Where
 from webpairs_shards.read.hop import Read
+from webpairs_shards.read.local_tars import LocalTars
 from webpairs_shards.read.open_foreign import ForeignOptions
 from webpairs_shards.read.walk import Endings, Walk, walk
 
@@ -127,7 +128,17 @@ def test_a_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
     assert found == ["\\xff", "\\xff" + "k" * 30, "k" * 15 + "\\xff"]
 
 
-def test_members_in_any_order_and_others_between(tmp_path: Path) -> None:
+def test_members_in_any_order_and_others_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    real = LocalTars.read
+
+    def counted(tars: LocalTars, number: int, start: int, n_bytes: int) -> bytes:
+        asked.append(n_bytes)
+        return real(tars, number, start, n_bytes)
+
+    monkeypatch.setattr(LocalTars, "read", counted)
     files = []
     for i in range(6):
         mine = [
@@ -141,6 +152,7 @@ def test_members_in_any_order_and_others_between(tmp_path: Path) -> None:
         sample = reader.read(i)
         assert (sample.key, sample.image, sample.text) == (f"{i}", image(i), f"caption {i}")
         assert sample.json == b'{"number":%d}' % i
+    assert max(asked) < 10_000, "the 2 MB between are nobody's"
     reader.close()
 
 
