@@ -180,6 +180,13 @@ def test_links_have_no_data_and_old_folders_are_no_files() -> None:
         assert [name for name, *_ in found] == [b"a.txt"]
 
 
+def test_times_of_old_gnu_tar_are_no_part_of_a_name() -> None:
+    header = bytearray(_with(_header(), 257, b"ustar  \0"))
+    data = _with(header, 345, b"14412345670\0") + END
+    found = list(members(lambda at, n: data[at : at + n], len(data)))
+    assert [name for name, *_ in found] == [b"a.jpg"]
+
+
 def test_a_size_beyond_all_disks_is_refused_before_the_disk_is_asked(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(_with(_header(), 124, b"\x80" + b"\x7f" * 11) + END)
