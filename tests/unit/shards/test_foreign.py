@@ -143,7 +143,7 @@ def test_members_in_any_order_and_others_between(
     for i in range(6):
         mine = [
             *pair(f"{i}", i),
-            (f"{i}.npy", bytes(2_000_000 if i == 3 else 70)),
+            (f"{i}.npy", bytes(2_000_000 if i == 1 else 70)),
             (f"{i}.cls", b"1"),
         ]
         files += mine[i:] + mine[:i]
