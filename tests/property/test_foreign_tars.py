@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from webdataset.tariterators import group_by_keys, tar_file_iterator
 
-from foreign_tars import JPEG
+from tars_of_others import JPEG
 from webpairs_core.errors import ShardCorrupt
 from webpairs_shards.read.find_tars import expand
 from webpairs_shards.read.hop import members

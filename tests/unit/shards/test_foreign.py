@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import webdataset
 
-from foreign_tars import JPEG, image, img2dataset_folder, pair, pairs, write_tar
+from tars_of_others import JPEG, image, img2dataset_folder, pair, pairs, write_tar
 from samples_fixture import build_shards
 from webpairs_core.errors import ShardCorrupt, ShardError, StorageError
 from webpairs_shards import Mixture, ShardStream, StreamOptions, open_shards

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from foreign_tars import JPEG, img2dataset_folder, pair, pairs, write_tar
+from tars_of_others import JPEG, img2dataset_folder, pair, pairs, write_tar
 from webpairs_core.errors import ShardCorrupt, ShardError
 from webpairs_shards import open_shards
 from webpairs_shards.read.open_foreign import ForeignOptions

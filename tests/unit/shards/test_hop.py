@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from foreign_tars import pair, pairs, reading, write_tar
+from tars_of_others import pair, pairs, reading, write_tar
 from webpairs_core.errors import ShardCorrupt
 from webpairs_shards.read.hop import members
 
