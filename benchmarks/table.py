@@ -15,6 +15,7 @@ SCRIPTS = (
     "fetch_images.py",
     "shard_write.py",
     "shard_read.py",
+    "foreign_read.py",
     "shard_decode.py",
     "train_step.py",
 )

@@ -1,18 +1,27 @@
 """Deterministic WebDataset shards: written, checked, streamed.
 
-`open_shards`, `Mixture`, `ShardStream` and `StreamOptions` need no torch; for torch there is
-`webpairs_shards.read.batches`.
+What is named here needs no torch; for torch there is `webpairs_shards.read.batches`.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from webpairs_shards.read.open_foreign import ForeignOptions
     from webpairs_shards.read.reader import open_shards
     from webpairs_shards.read.stream import Mixture, ShardStream, StreamOptions
+    from webpairs_shards.read.walk import Endings
 
-__all__ = ["Mixture", "ShardStream", "StreamOptions", "open_shards"]
+__all__ = [
+    "Endings",
+    "ForeignOptions",
+    "Mixture",
+    "ShardStream",
+    "StreamOptions",
+    "open_shards",
+]
 _HOMES = {"open_shards": "reader", "Mixture": "stream"}
+_HOMES |= {"Endings": "walk", "ForeignOptions": "open_foreign"}
 _HOMES |= {"ShardStream": "stream", "StreamOptions": "stream"}
 
 

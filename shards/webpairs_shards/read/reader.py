@@ -1,7 +1,7 @@
 """Shards in, samples out: any sample at once, or an endless shuffled stream from any position.
 
-Samples are found through the .idx, not by walking the tar with `tarfile`, which costs many times as
-much. A folder that is not what its manifest says is refused when it is opened, and each sample is
+Samples are found through an index of each tar, its .idx or what a walk found when it was opened. A
+folder that is not what its manifest says is refused when it is opened, and each sample is
 held against its checksum when it is read: a trainer that waits for samples that never come, or
 learns from broken ones, is the field's most common mystery.
 """
@@ -15,30 +15,38 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from webpairs_core.errors import ShardCorrupt, ShardError
+from webpairs_core.errors import ShardCorrupt
 from webpairs_shards.format.index import RECORD, Records, checksum
-from webpairs_shards.format.manifest import ShardEntry, read_manifest
+from webpairs_shards.read.find_tars import Where
+from webpairs_shards.read.open_foreign import ForeignOptions
+from webpairs_shards.read.open_store import Opening, name_of, open_store
 from webpairs_shards.read.permutation import permute
-from webpairs_shards.read.store import FolderStore, ShardStore
+from webpairs_shards.read.store import ShardStore
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 16, 1_024
 """Samples whose places are looked up at once: few at first, so that a short look costs little."""
 _PARTS = ("image", "json", "text")
+_WIDE = 1 << 20
+"""Bytes from which on the members of a sample are read one by one."""
 _HELD_RECORDS = 2**24
 """Records of indexes that are held in memory at once, 64 bytes each: 1 GiB."""
+
+_Place = tuple[int, bytes, int, int, int, tuple[int, ...]]
+"""Shard, key as the record has it, checksum, where the first member starts, bytes until the last
+one ends, start and end of image, JSON and text within."""
 
 
 class RawSample(msgspec.Struct, frozen=True, gc=False):
     """One sample as it lies in the tar."""
 
     key: str
-    """32 hex."""
+    """32 hex; of tars of others, the name up to its first dot, folders included: no file name."""
     image: bytes
-    """Encoded: jpg, webp or png."""
+    """Encoded: jpg, webp or png; of others, anything."""
     text: str
     """The caption."""
     json: bytes
-    """UTF-8, see `webpairs_shards.format.layout.SampleJson`."""
+    """UTF-8, see `webpairs_shards.format.layout.SampleJson`; empty where others have none."""
 
 
 class BrokenSample(msgspec.Struct, frozen=True, gc=False):
@@ -47,24 +55,29 @@ class BrokenSample(msgspec.Struct, frozen=True, gc=False):
     shard: str
     key: str
     reason: str
-    """checksum, cut_short, missing_tar, not_utf8; of decoded ones also not_image."""
+    """checksum, cut_short, missing_tar, not_utf8, no_image, no_caption; of decoded ones also
+    not_image."""
     sentence: str
 
 
-def open_shards(folder: Path | str, *, is_checked: bool = True) -> "ShardReader":
+def open_shards(
+    where: Where, *, is_checked: bool = True, foreign: ForeignOptions | None = None
+) -> "ShardReader":
     """Open a folder of finished shards. Unless `is_checked` is False, each sample is held against
     its checksum whenever it is read.
 
-    Raises ShardError when it holds none, ShardCorrupt when a file is missing or has another size
-    than the manifest says, SchemaMismatch when this release does not know its version.
+    Or WebDataset tars of others: a folder of them, one, a brace list (`data/{00000..00019}.tar`), a
+    list of those. They are walked once, and have no checksums; `foreign` says what differs there.
+
+    The first sample of each shard is looked at. Raises ShardError where there are none or one is
+    missing, ShardCorrupt where one is not what its manifest says or cannot be trained on,
+    SchemaMismatch when this release does not know its version.
     """
-    folder = Path(folder)
-    manifest = read_manifest(folder)
-    if manifest.n_samples == 0 or not manifest.shards:
-        raise ShardError(f"{folder} holds no samples: make the shards again")
-    for entry in manifest.shards:
-        _check_size(folder / f"{entry.name}.tar", entry)
-    return ShardReader(str(folder), FolderStore(folder, manifest), is_checked=is_checked)
+    named = where if isinstance(where, Path | str) else list(where)
+    opening = Opening(named, is_checked, foreign or ForeignOptions())
+    reader = ShardReader(name_of(where), open_store(opening), is_checked=is_checked)
+    reader.opening = opening
+    return reader
 
 
 class ShardReader:
@@ -76,6 +89,8 @@ class ShardReader:
     def __init__(self, folder: str, store: ShardStore, *, is_checked: bool = True) -> None:
         self.folder = folder
         """Where it was opened: a path or a URL."""
+        self.opening: Opening | None = None
+        """What `open_shards` was given."""
         self.is_checked = is_checked and store.is_checked
         self._store = store
         manifest = store.manifest
@@ -133,6 +148,10 @@ class ShardReader:
             samples[mine] = permute(inside, self.n_samples, seed, int(epoch))
         return samples
 
+    def __getstate__(self) -> dict[str, object]:
+        # Records are found again; the files of a store are opened again.
+        return self.__dict__ | {"_records": OrderedDict(), "_n_held": 0}
+
     def close(self) -> None:
         """Let go of all files."""
         self._store.close()
@@ -142,6 +161,46 @@ class ShardReader:
     def read_many(self, samples: npt.NDArray[np.int64]) -> Iterator[RawSample | BrokenSample]:
         """Samples by number, each in [0, n_samples), in the order given; a damaged one is told, not
         raised. Raises ShardCorrupt where an index is missing or belongs to another tar."""
+        read, key_of = self._store.read, self._store.key
+        # One read for the three members; the loop is written for speed: it runs for every sample.
+        for shard, key, crc32, start, span, cuts in self._places(samples):
+            image, image_end, json, json_end, text, text_end = cuts
+            try:
+                if span < _WIDE:
+                    data = read(shard, start, span)
+                    is_whole = len(data) == span
+                    parts = data[image:image_end], data[json:json_end], data[text:text_end]
+                else:
+                    parts, is_whole = self._apart(shard, start, cuts)
+            except FileNotFoundError:
+                yield self._broken(shard, key, "missing_tar", "is missing: copy it again")
+                continue
+            if not is_whole:
+                yield self._broken(shard, key, "cut_short", f"ends before byte {start + span:,}")
+                continue
+            if self.is_checked and checksum(*parts) != crc32:
+                yield self._broken(
+                    shard,
+                    key,
+                    "checksum",
+                    f"is damaged in sample {key_of(shard, key)}, byte {start:,}: `webpairs verify` "
+                    "names all that is damaged; copy the shard again",
+                )
+                continue
+            try:
+                caption = parts[2].decode()
+            except UnicodeDecodeError as error:
+                yield self._broken(shard, key, "not_utf8", f"has no text there: {error}")
+                continue
+            if not parts[0]:
+                yield self._broken(shard, key, "no_image", "has no image there")
+            elif not caption or caption.isspace():
+                yield self._broken(shard, key, "no_caption", "has no caption there")
+            else:
+                yield RawSample(key_of(shard, key), parts[0], caption, parts[1])
+
+    def _places(self, samples: npt.NDArray[np.int64]) -> Iterator[_Place]:
+        """Where the members of samples lie."""
         shards = np.searchsorted(self._starts, samples, "right") - 1
         rows = samples - self._starts[shards]
         found = np.empty(len(samples), RECORD)
@@ -152,60 +211,38 @@ class ShardReader:
         ends = [at + found[f"{part}_bytes"] for at, part in zip(members, _PARTS, strict=True)]
         starts = np.minimum.reduce(members)
         spans = np.maximum.reduce(ends) - starts
-        places = zip(
+        cuts = (
+            (place - starts).tolist() for pair in zip(members, ends, strict=True) for place in pair
+        )
+        return zip(
             shards.tolist(),
             found["key"].tolist(),
             found["crc32"].tolist(),
             starts.tolist(),
             spans.tolist(),
-            *(
-                (place - starts).tolist()
-                for pair in zip(members, ends, strict=True)
-                for place in pair
-            ),
+            zip(*cuts, strict=True),
             strict=True,
         )
-        read = self._store.read
-        # One read for the three members; the loop is written for speed: it runs for every sample.
-        for (
-            shard,
-            key,
-            crc32,
-            start,
-            span,
-            image,
-            image_end,
-            json,
-            json_end,
-            text,
-            text_end,
-        ) in places:
-            try:
-                data = read(shard, start, span)
-            except FileNotFoundError:
-                yield self._broken(shard, key, "missing_tar", "is missing: copy it again")
-                continue
-            if len(data) < span:
-                yield self._broken(shard, key, "cut_short", f"ends before sample {key.hex()}")
-                continue
-            parts = data[image:image_end], data[json:json_end], data[text:text_end]
-            if self.is_checked and checksum(*parts) != crc32:
-                yield self._broken(
-                    shard,
-                    key,
-                    "checksum",
-                    f"is damaged in sample {key.hex()}, byte {start:,}: `webpairs verify` names "
-                    "all that is damaged; copy the shard again",
-                )
-                continue
-            try:
-                yield RawSample(key.hex(), parts[0], parts[2].decode(), parts[1])
-            except UnicodeDecodeError as error:
-                yield self._broken(shard, key, "not_utf8", f"has no text at {key.hex()}: {error}")
 
-    def _broken(self, shard: int, key: bytes, reason: str, sentence: str) -> BrokenSample:
-        name = self.manifest.shards[shard].name
-        return BrokenSample(name, key.hex(), reason, f"{self._store.address(shard)} {sentence}")
+    def _apart(
+        self, shard: int, start: int, cuts: tuple[int, ...]
+    ) -> tuple[tuple[bytes, bytes, bytes], bool]:
+        """Image, JSON and text of a sample between whose members others lie, which nobody wants;
+        and whether they are whole."""
+        image, image_end, json, json_end, text, text_end = cuts
+        read = self._store.read
+        parts = (
+            read(shard, start + image, image_end - image),
+            read(shard, start + json, json_end - json),
+            read(shard, start + text, text_end - text),
+        )
+        wanted = image_end - image + json_end - json + text_end - text
+        return parts, sum(map(len, parts)) == wanted
+
+    def _broken(self, shard: int, field: bytes, reason: str, sentence: str) -> BrokenSample:
+        name, key = self.manifest.shards[shard].name, self._store.key(shard, field)
+        where = f"{self._store.address(shard)} {sentence}"
+        return BrokenSample(name, key, reason, where if key in where else f"{where} ({key})")
 
     def _records_of(self, number: int) -> Records:
         records = self._records.get(number)
@@ -224,15 +261,3 @@ def _sound(samples: Iterator[RawSample | BrokenSample]) -> Iterator[RawSample]:
         if isinstance(sample, BrokenSample):
             raise ShardCorrupt(sample.sentence)
         yield sample
-
-
-def _check_size(tar: Path, entry: ShardEntry) -> None:
-    again = "copy it again, or make the shards again (webpairs shard --fresh)"
-    try:
-        size = tar.stat().st_size
-    except FileNotFoundError:
-        raise ShardCorrupt(f"{tar} is missing: {again}") from None
-    if size != entry.bytes:
-        raise ShardCorrupt(
-            f"{tar} has {size:,} bytes where the manifest says {entry.bytes:,}: {again}"
-        )

@@ -7,8 +7,6 @@ Tars are read by `pread`, not mapped, though a map is cheaper: where somebody cu
 a running reader, that is a broken sample then, and not a SIGBUS that kills the process.
 """
 
-import os
-from collections import OrderedDict
 from pathlib import Path
 from typing import Protocol
 
@@ -17,8 +15,7 @@ import numpy as np
 from webpairs_core.errors import ShardCorrupt
 from webpairs_shards.format.index import Index, Records, read_index
 from webpairs_shards.format.manifest import Manifest, ShardEntry
-
-_OPEN_TARS = 256
+from webpairs_shards.read.local_tars import LocalTars
 
 
 class ShardStore(Protocol):
@@ -35,6 +32,10 @@ class ShardStore(Protocol):
     def records(self, number: int) -> Records:
         """Where the members of each sample lie. Raises ShardCorrupt where the index is missing or
         belongs to another tar."""
+        ...
+
+    def key(self, number: int, field: bytes) -> str:
+        """The key of a sample whose record has `field` as its key."""
         ...
 
     def read(self, number: int, start: int, n_bytes: int) -> bytes:
@@ -55,7 +56,7 @@ class FolderStore:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._tars: OrderedDict[int, int] = OrderedDict()
+        self._tars = LocalTars(self._tar)
 
     def address(self, number: int) -> str:
         """See `ShardStore`."""
@@ -70,24 +71,18 @@ class FolderStore:
         # A copy: a map would die with the file under it.
         return np.array(index.records)
 
+    def key(self, number: int, field: bytes) -> str:
+        """See `ShardStore`."""
+        del number
+        return field.hex()
+
     def read(self, number: int, start: int, n_bytes: int) -> bytes:
         """See `ShardStore`."""
-        return os.pread(self._descriptor(number), n_bytes, start)
+        return self._tars.read(number, start, n_bytes)
 
     def close(self) -> None:
         """See `ShardStore`."""
-        for tar in self._tars.values():
-            os.close(tar)
-        self._tars.clear()
-
-    def _descriptor(self, number: int) -> int:
-        tar = self._tars.pop(number, None)
-        if tar is None:
-            if len(self._tars) == _OPEN_TARS:
-                os.close(self._tars.popitem(last=False)[1])
-            tar = os.open(self._tar(number), os.O_RDONLY)
-        self._tars[number] = tar
-        return tar
+        self._tars.close()
 
     def _tar(self, number: int) -> Path:
         return self.folder / f"{self.manifest.shards[number].name}.tar"

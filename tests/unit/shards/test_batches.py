@@ -13,6 +13,7 @@ from PIL import Image
 from samples_fixture import build_shards
 from webpairs_core.errors import ShardCorrupt
 from webpairs_shards import Mixture, open_shards
+from webpairs_shards.format.index import read_index
 from webpairs_shards.read.batches import Batch, BatchLoader, BatchOptions
 from webpairs_shards.read.pixels import centre_square, random_square
 
@@ -66,14 +67,15 @@ def test_damage_is_counted_and_too_much_of_it_stops(tmp_path: Path) -> None:
     folder = build_shards(tmp_path, 20, samples_per_shard=10)
     tar = folder / "shard-000001.tar"
     size, sound = tar.stat().st_size, {s.key for s in islice(open_shards(folder).stream(0), 20)}
-    with tar.open("r+b") as file:  # the size that the manifest says, and nothing inside
-        file.truncate(0)
+    second = read_index(tar.with_suffix(".idx")).records[1]
+    with tar.open("r+b") as file:  # the size that the manifest says, and one sample inside
+        file.truncate(int(second["image_offset"]))
         file.truncate(size)
     loader = _loader(folder, workers=1, epochs=1)
     seen = {key for batch in loader for key in batch["key"]}
-    assert len(seen) == 10
+    assert len(seen) == 11
     assert seen < sound
-    assert loader.broken == {("shard-000001", "checksum"): 10}
+    assert loader.broken == {("shard-000001", "checksum"): 9}
     with pytest.raises(ShardCorrupt, match="samples in a row are broken"):
         for _ in _loader(folder, workers=1, max_broken_in_a_row=1):
             pass
