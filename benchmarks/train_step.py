@@ -17,7 +17,7 @@ from webpairs_shards.read.reader import open_shards
 from webpairs_trainer.architecture import load_config
 from webpairs_trainer.data import BatchPlan, batches
 from webpairs_trainer.model import build_model
-from webpairs_trainer.optimise import make_optimizer, training_step
+from webpairs_trainer.optimise import make_learner, training_step
 from webpairs_trainer.options import TrainSection
 from webpairs_trainer.tokenizer import CaptionTokenizer
 
@@ -52,14 +52,13 @@ def main() -> None:
             crop_scale=0.9,
             threads=threads,
         )
-        model = build_model(config, 0)
-        optimizer = make_optimizer(model, TrainSection())
+        learner = make_learner(build_model(config, 0), TrainSection())
         stream = batches(reader, tokenizer, plan, 0)
         for batch in islice(stream, N_WARM):
-            training_step(model, optimizer, batch, 1e-4)
+            training_step(learner, batch, 1e-4)
         wall, cpu = time.perf_counter(), time.process_time()
         for batch in islice(stream, args.steps):
-            training_step(model, optimizer, batch, 1e-4)
+            training_step(learner, batch, 1e-4)
         cost = Cost(
             time.perf_counter() - wall,
             time.process_time() - cpu,

@@ -16,6 +16,7 @@ from webpairs_core import files
 from webpairs_core.errors import TrainError
 from webpairs_trainer.architecture import ModelConfig
 from webpairs_trainer.model import CLIP, build_model
+from webpairs_trainer.optimise import Learner
 from webpairs_trainer.tokenizer import CaptionTokenizer
 
 MODEL_FILES = ("checkpoint.pt", "model.json", "tokenizer.json")
@@ -33,25 +34,25 @@ class Progressed(msgspec.Struct, frozen=True):
     """Of these, images that could not be decoded."""
 
 
-def save_training(
-    path: Path, model: CLIP, optimizer: torch.optim.Optimizer, progressed: Progressed
-) -> None:
+def save_training(path: Path, learner: Learner, progressed: Progressed) -> None:
     """Replace the checkpoint of an unfinished run as a whole; a crash leaves the old one."""
     state = {
-        "state_dict": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "state_dict": learner.model.state_dict(),
+        "optimizer": learner.optimizer.state_dict(),
+        "scaler": learner.scaler.state_dict(),
         "progressed": msgspec.to_builtins(progressed),
     }
     files.write_atomic(path, _to_bytes(state))
 
 
-def load_training(path: Path, model: CLIP, optimizer: torch.optim.Optimizer) -> Progressed:
+def load_training(path: Path, learner: Learner) -> Progressed:
     """Go on from a checkpoint; without one, from the start."""
     if not path.exists():
         return Progressed()
     found = read_tensors(path)
-    model.load_state_dict(found["state_dict"])
-    optimizer.load_state_dict(found["optimizer"])
+    learner.model.load_state_dict(found["state_dict"])
+    learner.optimizer.load_state_dict(found["optimizer"])
+    learner.scaler.load_state_dict(found["scaler"])
     return msgspec.convert(found["progressed"], Progressed)
 
 

@@ -25,12 +25,17 @@ class StepRow(msgspec.Struct, frozen=True, kw_only=True):
     lr: float
     logit_scale: float
     """1 / temperature."""
-    grad_norm: float
+    grad_norm: float | None
+    """None where float16's gradients overflowed: the step was passed over."""
     n_same_caption: int
     """Rows whose caption another row of the batch has, too."""
     n_broken: int
     """Damaged images passed over so far."""
+    n_tokens: int = 0
+    """Length that the batch's texts were computed with: that of the longest."""
     samples_per_s: float
+    waiting: float = 0.0
+    """Share of the step's time in which the model waited for its batch, 0..1."""
 
 
 class MetricsLog:

@@ -1,16 +1,32 @@
 """One step of the optimiser: AdamW as in the CLIP paper (table 19), warm-up and cosine."""
 
 import math
+from importlib.util import find_spec
 
 import msgspec
 import torch
-from torch.nn.utils import clip_grad_norm_
+from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from webpairs_core.errors import TrainError
 from webpairs_trainer.data import Batch
+from webpairs_trainer.faster import compile_parts, fuse_attention
 from webpairs_trainer.loss import clip_loss
 from webpairs_trainer.model import CLIP, LOGIT_SCALE_MAX
 from webpairs_trainer.options import TrainSection
+
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Learner(msgspec.Struct, frozen=True):
+    """A model and what changes it."""
+
+    model: CLIP
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    """Keeps float16's gradients in its range; off for other types."""
+    compute_type: torch.dtype
+    """What the towers compute in. Weights, loss and optimiser are float32 in any case."""
 
 
 class StepFigures(msgspec.Struct, frozen=True):
@@ -20,6 +36,42 @@ class StepFigures(msgspec.Struct, frozen=True):
     accuracy: float
     logit_scale: float
     grad_norm: float
+
+
+class LaterFigures(msgspec.Struct, frozen=True):
+    """Figures that a GPU may still be at work on: whoever reads them at once makes it run dry."""
+
+    values: Tensor
+    """(4,) float32, on the CPU."""
+    is_skipped_when_huge: bool
+    """float16 passes over a step whose gradients overflow; elsewhere that is the end."""
+    arrived: torch.cuda.Event | None
+
+    def read(self) -> StepFigures:
+        """Wait for them. Raises TrainError when the training has come to no number."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        figures = StepFigures(*self.values.tolist())
+        is_sound = self.is_skipped_when_huge or math.isfinite(figures.grad_norm)
+        if not math.isfinite(figures.loss) or not is_sound:
+            raise TrainError(
+                "the loss is no number any more: lower train.lr, or raise train.warmup_steps"
+            )
+        return figures
+
+
+def make_learner(model: CLIP, section: TrainSection) -> Learner:
+    """The learner of a model that lies where it is to be trained."""
+    device = model.logit_scale.device
+    kind = _compute_type(section, device)
+    for tower in (model.visual.transformer, model.transformer):
+        tower.is_recomputed = section.grad_checkpointing
+        if device.type == "cuda" and kind != torch.float32 and find_spec("triton"):
+            fuse_attention(tower)
+    if section.compile:
+        compile_parts(model)
+    scaler = torch.amp.GradScaler(device.type, enabled=kind == torch.float16)
+    return Learner(model, make_optimizer(model, section), scaler, kind)
 
 
 def make_optimizer(model: CLIP, section: TrainSection) -> torch.optim.AdamW:
@@ -47,26 +99,41 @@ def learning_rate(section: TrainSection, step: int, total: int) -> float:
     return section.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, through)))
 
 
-def training_step(
-    model: CLIP, optimizer: torch.optim.Optimizer, batch: Batch, lr: float
-) -> StepFigures:
-    """Forward, backward, update. Raises TrainError when the loss is no number any more."""
+def training_step(learner: Learner, batch: Batch, lr: float) -> LaterFigures:
+    """Forward, backward, update, on a batch that lies on the model's device."""
+    model, optimizer, scaler = learner.model, learner.optimizer, learner.scaler
     device = model.logit_scale.device
     for group in optimizer.param_groups:
         group["lr"] = lr
-    images = model.encode_image(batch.pixels.to(device))
-    texts = model.encode_text(batch.tokens.to(device))
+    is_lowered = learner.compute_type != torch.float32
+    with torch.autocast(device.type, learner.compute_type, enabled=is_lowered):
+        images = model.encode_image(batch.pixels)
+        texts = model.encode_text(batch.tokens)
     loss, accuracy = clip_loss(images, texts, model.logit_scale)
-    if not math.isfinite(loss.item()):
-        raise TrainError(
-            "the loss is no number any more: lower train.lr, or raise train.warmup_steps"
-        )
     optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    grad_norm = clip_grad_norm_(model.parameters(), math.inf)  # measures, clips nothing
-    optimizer.step()
+    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    scaler.unscale_(optimizer)
+    grad_norm = get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    scaler.step(optimizer)
+    scaler.update()
     with torch.no_grad():
         model.logit_scale.clamp_(0, LOGIT_SCALE_MAX)
-    return StepFigures(
-        loss.item(), accuracy.item(), model.logit_scale.exp().item(), grad_norm.item()
-    )
+        values = torch.stack([loss.detach(), accuracy, model.logit_scale.exp(), grad_norm])
+    return _later(values, is_skipped_when_huge=scaler.is_enabled())
+
+
+def _later(values: Tensor, *, is_skipped_when_huge: bool) -> LaterFigures:
+    if not values.is_cuda:
+        return LaterFigures(values, is_skipped_when_huge, None)
+    arriving = values.to("cpu", non_blocking=True)
+    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    arrived.record()
+    return LaterFigures(arriving, is_skipped_when_huge, arrived)
+
+
+def _compute_type(section: TrainSection, device: torch.device) -> torch.dtype:
+    if section.precision != "auto":
+        return _TYPES[section.precision]
+    # A GPU before 2020's would only pretend to know bf16, many times slower.
+    is_fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if is_fast else torch.float32

@@ -46,6 +46,15 @@ class TrainSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A model in trainer/webpairs_trainer/models/, or the path of an open_clip model JSON."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU if torch sees one."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """What the towers compute in; weights, loss and optimiser are fp32 in any case. auto: bf16 on a
+    GPU that has it, fp32 elsewhere."""
+    compile: bool = False
+    """Let torch.compile make programs of the blocks: faster on GPUs after a minute's start; losses
+    change in their last digits. It needs a C++ compiler."""
+    grad_checkpointing: bool = False
+    """Compute activations twice and do not keep them: the same losses, a third more work, and
+    batches several times larger fit in a GPU."""
     epochs: Annotated[float, Meta(gt=0)] = 1.0
     """Times that each sample is seen; halves are fine."""
     batch_size: Annotated[int, Meta(ge=2)] = 256

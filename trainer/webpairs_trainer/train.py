@@ -5,6 +5,8 @@ threads a resumed run has the same losses, bit for bit. The number of threads is
 OpenMP, whose idle threads spin and slow down whoever shares the cores.
 """
 
+import logging
+import math
 import time
 from pathlib import Path
 
@@ -17,13 +19,24 @@ from webpairs_core.progress import Progress
 from webpairs_shards.read.reader import ShardReader, open_shards
 from webpairs_trainer.architecture import ModelConfig, load_config
 from webpairs_trainer.checkpoint import Progressed, load_training, model_bytes, save_training
-from webpairs_trainer.data import BatchPlan, batches
+from webpairs_trainer.data import Batch, BatchPlan
+from webpairs_trainer.feed import device_batches
+from webpairs_trainer.flops import TRAINED, forward_flop
 from webpairs_trainer.metrics import MetricsLog, StepRow, read_metrics
 from webpairs_trainer.model import CLIP, build_model
-from webpairs_trainer.optimise import learning_rate, make_optimizer, training_step
+from webpairs_trainer.optimise import (
+    LaterFigures,
+    Learner,
+    learning_rate,
+    make_learner,
+    training_step,
+)
 from webpairs_trainer.options import TrainSection
+from webpairs_trainer.pace import Mark, Pace, mark, seconds
 from webpairs_trainer.plot import training_png
 from webpairs_trainer.tokenizer import CaptionTokenizer
+
+logger = logging.getLogger(__name__)
 
 _TOKENIZER_CAPTIONS = 1_000_000
 """Captions that the tokenizer is learned from. Shards are shuffled, so the first ones will do."""
@@ -58,8 +71,7 @@ class _Parts(msgspec.Struct, frozen=True):
     reader: ShardReader
     tokenizer: CaptionTokenizer
     config: ModelConfig
-    model: CLIP
-    optimizer: torch.optim.Optimizer
+    learner: Learner
 
 
 def train(job: TrainJob) -> Trained:
@@ -80,14 +92,17 @@ def train(job: TrainJob) -> Trained:
             f"{section.batch_size:,}: lower train.batch_size or collect more"
         )
     tokenizer = _tokenizer(job.work / "tokenizer.json", reader, config.text_cfg.vocab_size)
-    model = build_model(config, job.seed).to(device)
-    parts = _Parts(reader, tokenizer, config, model, make_optimizer(model, section))
-    progressed = load_training(job.work / "checkpoint.pt", model, parts.optimizer)
+    learner = make_learner(build_model(config, job.seed).to(device), section)
+    parts = _Parts(reader, tokenizer, config, learner)
+    progressed = load_training(job.work / "checkpoint.pt", learner)
     metrics = job.work / "metrics.jsonl"
     with MetricsLog(metrics, progressed.step) as log:
         progressed = _loop(job, parts, log, progressed)
     reader.close()
-    return Trained(model.cpu().eval(), tokenizer, config, progressed, read_metrics(metrics))
+    # A new one, on the CPU and not compiled.
+    model = build_model(config, job.seed).eval()
+    model.load_state_dict(learner.model.state_dict())
+    return Trained(model, tokenizer, config, progressed, read_metrics(metrics))
 
 
 def total_steps(section: TrainSection, n_samples: int, max_steps: int | None) -> int:
@@ -110,41 +125,91 @@ def model_files(trained: Trained, name: str) -> dict[str, bytes]:
     }
 
 
+class _Begun(msgspec.Struct, frozen=True):
+    """A step that a GPU may still be at work on."""
+
+    progressed: Progressed
+    batch: Batch
+    lr: float
+    figures: LaterFigures
+    marks: tuple[Mark, Mark, Mark]
+    """When its batch was asked for, when that was there, when the step was done."""
+
+
+class _Rows:
+    """Makes the rows of metrics.jsonl, one step later than the steps: a GPU runs dry where each
+    step's figures are waited for."""
+
+    def __init__(self, parts: _Parts, log: MetricsLog, bar: Progress) -> None:
+        self._parts = parts
+        self._log = log
+        self._bar = bar
+        self._begun: _Begun | None = None
+        self.pace = Pace()
+
+    def add(self, begun: _Begun) -> None:
+        """A step has begun, so the one before is as good as done."""
+        self.flush()
+        self._begun = begun
+
+    def flush(self) -> None:
+        """Wait for the last step. Raises TrainError when it came to no number."""
+        begun, self._begun = self._begun, None
+        if begun is None:
+            return
+        figures = begun.figures.read()
+        asked, there, done = begun.marks
+        step_s, wait_s = seconds(asked, done), seconds(asked, there)
+        n, n_tokens = begun.batch.tokens.shape
+        flop = TRAINED * n * forward_flop(self._parts.config, n_tokens)
+        self.pace.add(n, flop, step_s, wait_s)
+        row = StepRow(
+            step=begun.progressed.step,
+            epoch=round(begun.progressed.position / self._parts.reader.n_samples, 4),
+            samples=begun.progressed.position - begun.progressed.n_broken,
+            loss=figures.loss,
+            accuracy=figures.accuracy,
+            lr=begun.lr,
+            logit_scale=figures.logit_scale,
+            grad_norm=figures.grad_norm if math.isfinite(figures.grad_norm) else None,
+            n_same_caption=begun.batch.n_same_caption,
+            n_broken=begun.progressed.n_broken,
+            n_tokens=n_tokens,
+            samples_per_s=round(n / max(step_s, 1e-9), 1),
+            waiting=round(wait_s / max(step_s, 1e-9), 4),
+        )
+        self._log.add(row)
+        note = f"loss {row.loss:.3f}, accuracy {row.accuracy:.1%}"
+        self._bar.add(1, f"{note}, waits for data {self.pace.waiting:.0%}")
+
+
 def _loop(job: TrainJob, parts: _Parts, log: MetricsLog, progressed: Progressed) -> Progressed:
-    section, n_samples = job.section, parts.reader.n_samples
-    total = total_steps(section, n_samples, job.max_steps)
-    stream = batches(parts.reader, parts.tokenizer, _plan(job, parts.config), progressed.position)
-    saved = then = time.monotonic()
+    section, learner = job.section, parts.learner
+    device = learner.model.logit_scale.device
+    total = total_steps(section, parts.reader.n_samples, job.max_steps)
+    plan = _plan(job, parts.config)
+    stream = device_batches(parts.reader, parts.tokenizer, plan, progressed.position, device)
+    saved = time.monotonic()
     with Progress("train", "steps", total - progressed.step) as bar:
+        rows = _Rows(parts, log, bar)
+        done = mark(device)
         while progressed.step < total:
-            batch = next(stream)
+            asked, batch, there = done, next(stream), mark(device)
             lr = learning_rate(section, progressed.step, total)
-            figures = training_step(parts.model, parts.optimizer, batch, lr)
+            figures = training_step(learner, batch, lr)
+            done = mark(device)
             progressed = Progressed(
                 progressed.step + 1, batch.next_position, progressed.n_broken + batch.n_broken
             )
-            now = time.monotonic()
-            row = StepRow(
-                step=progressed.step,
-                epoch=round(progressed.position / n_samples, 4),
-                samples=progressed.step * section.batch_size,
-                loss=figures.loss,
-                accuracy=figures.accuracy,
-                lr=lr,
-                logit_scale=figures.logit_scale,
-                grad_norm=figures.grad_norm,
-                n_same_caption=batch.n_same_caption,
-                n_broken=progressed.n_broken,
-                samples_per_s=round(section.batch_size / max(now - then, 1e-9), 1),
-            )
-            log.add(row)
-            bar.add(1, f"loss {row.loss:.3f}, accuracy {row.accuracy:.1%}")
-            then = now
-            if progressed.step == total or now - saved >= section.checkpoint_every_s:
+            rows.add(_Begun(progressed, batch, lr, figures, (asked, there, done)))
+            is_due = time.monotonic() - saved >= section.checkpoint_every_s
+            if progressed.step == total or is_due:
+                rows.flush()
                 log.sync()
-                save_training(job.work / "checkpoint.pt", parts.model, parts.optimizer, progressed)
-                saved = then = time.monotonic()
+                save_training(job.work / "checkpoint.pt", learner, progressed)
+                saved, done = time.monotonic(), mark(device)
     stream.close()
+    logger.info("train: %s", rows.pace.sentence())
     return progressed
 
 

@@ -1,5 +1,6 @@
 """The loop: it learns, it goes on after a kill with the same losses, it refuses what cannot be."""
 
+import math
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from webpairs_trainer import optimise
 from webpairs_trainer.checkpoint import Progressed, load_model, load_training, save_training
 from webpairs_trainer.metrics import MetricsLog, StepRow, read_metrics
 from webpairs_trainer.model import build_model
-from webpairs_trainer.optimise import learning_rate, make_optimizer
+from webpairs_trainer.optimise import learning_rate, make_learner, make_optimizer
 from webpairs_trainer.options import TrainSection
 from webpairs_trainer.train import TrainJob, model_files, total_steps, train
 
@@ -44,7 +45,7 @@ def job(shards: Path, folder: Path, **section: object) -> TrainJob:
     return TrainJob(shards=shards, work=folder / "work", section=made, seed=1, threads=1)
 
 
-def figures(rows: list[StepRow]) -> list[tuple[float, ...]]:
+def figures(rows: list[StepRow]) -> list[tuple[float | None, ...]]:
     """All of a row that does not hang on the clock."""
     return [(row.step, row.epoch, row.loss, row.accuracy, row.lr, row.grad_norm) for row in rows]
 
@@ -121,7 +122,7 @@ def test_kill_9_and_the_same_losses(shards: Path, tmp_path: Path) -> None:
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL, "it ended before it could be killed"
     model = build_model(TINY, 1)
-    step = load_training(checkpoint, model, make_optimizer(model, killed.section)).step
+    step = load_training(checkpoint, make_learner(model, killed.section)).step
     assert 0 < step < 200
     resumed = train(killed)
     assert figures(resumed.metrics) == figures(whole.metrics)
@@ -170,11 +171,11 @@ def test_an_incomplete_model_is_named(shards: Path, tmp_path: Path, name: str) -
 def test_a_cut_checkpoint_is_named(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     model = build_model(TINY, 0)
-    optimizer = make_optimizer(model, TrainSection())
-    save_training(path, model, optimizer, Progressed(3, 24, 0))
+    learner = make_learner(model, TrainSection())
+    save_training(path, learner, Progressed(3, 24, 0))
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(TrainError, match="delete it"):
-        load_training(path, model, optimizer)
+        load_training(path, learner)
 
 
 def test_weight_decay_spares_gains_biases_and_the_temperature() -> None:
@@ -226,6 +227,56 @@ def test_a_batch_of_one_is_refused() -> None:
 def test_an_exploded_loss_says_what_to_do(shards: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainError, match=r"lower train\.lr"):
         train(job(shards, tmp_path, lr=1e30, warmup_steps=0, epochs=50))
+
+
+def test_what_is_no_number_is_never_saved(shards: Path, tmp_path: Path) -> None:
+    exploding = job(shards, tmp_path, lr=1e30, warmup_steps=0, epochs=50, checkpoint_every_s=1e-9)
+    with pytest.raises(TrainError, match=r"lower train\.lr"):
+        train(exploding)
+    rows = read_metrics(exploding.work / "metrics.jsonl")
+    learner = make_learner(build_model(TINY, 1), exploding.section)
+    assert load_training(exploding.work / "checkpoint.pt", learner).step == len(rows) > 0
+    assert all(math.isfinite(row.loss) and row.grad_norm is not None for row in rows)
+    for value in learner.model.state_dict().values():
+        assert torch.isfinite(value).all()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_lower_types_resume_with_the_same_losses(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    whole = train(job(shards, tmp_path / "whole", precision=precision))
+    stopped = job(shards, tmp_path / "stopped", precision=precision, checkpoint_every_s=1e-9)
+    n_saved = 0
+    real_save = save_training
+
+    def stop_after_the_fifth(*args: object) -> None:
+        nonlocal n_saved
+        real_save(*args)  # type: ignore[arg-type]
+        n_saved += 1
+        if n_saved == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("webpairs_trainer.train.save_training", stop_after_the_fifth)
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped)
+    monkeypatch.undo()
+    resumed = train(stopped)
+    assert figures(resumed.metrics) == figures(whole.metrics)
+    n_passed = sum(row.grad_norm is None for row in whole.metrics)
+    assert (n_passed > 0) == (precision == "fp16")
+
+
+def test_the_log_names_the_bottleneck(
+    shards: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        trained = train(job(shards, tmp_path, epochs=3))
+    assert "is waiting for data)" in caplog.messages[-1]
+    assert "bottleneck: " in caplog.messages[-1]
+    assert all(0 <= row.waiting <= 1 for row in trained.metrics)
+    assert all(3 <= row.n_tokens <= TINY.text_cfg.context_length for row in trained.metrics)
+    assert [row.samples for row in trained.metrics] == [8 * step for step in range(1, 7)]
 
 
 def test_an_unknown_model(shards: Path, tmp_path: Path) -> None:
