@@ -1,7 +1,7 @@
 """Deterministic WebDataset shards: written, checked, streamed.
 
-`open_shards`, `Mixture`, `ShardStream` and `StreamOptions` need no torch; for torch there is
-`webpairs_shards.read.batches`.
+`open_shards`, `RemoteOptions`, `Mixture`, `ShardStream` and `StreamOptions` need no torch; for
+torch there is `webpairs_shards.read.batches`.
 """
 
 from importlib import import_module
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from webpairs_shards.read.reader import open_shards
+    from webpairs_shards.read.remote_options import RemoteOptions
     from webpairs_shards.read.stream import Mixture, ShardStream, StreamOptions
 
-__all__ = ["Mixture", "ShardStream", "StreamOptions", "open_shards"]
-_HOMES = {"open_shards": "reader", "Mixture": "stream"}
+__all__ = ["Mixture", "RemoteOptions", "ShardStream", "StreamOptions", "open_shards"]
+_HOMES = {"open_shards": "reader", "Mixture": "stream", "RemoteOptions": "remote_options"}
 _HOMES |= {"ShardStream": "stream", "StreamOptions": "stream"}
 
 

@@ -66,17 +66,23 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} holds no {MANIFEST}: give a folder that `webpairs shard` has finished, "
             "e.g. out/NAME/shards"
         ) from None
+    return decode_manifest(str(path), data)
+
+
+def decode_manifest(address: str, data: bytes) -> Manifest:
+    """The manifest that lies at `address`, out of its bytes. Raises ShardCorrupt, SchemaMismatch as
+    `read_manifest`."""
     try:
         version = msgspec.json.decode(data, type=_Version).schema
         if version != SCHEMA:
             raise SchemaMismatch(
-                f"{path} has schema {version!r}, this release reads {SCHEMA!r}: read it with the "
-                "release that wrote it, or make the shards again"
+                f"{address} has schema {version!r}, this release reads {SCHEMA!r}: read it with "
+                "the release that wrote it, or make the shards again"
             )
         return msgspec.json.decode(data, type=Manifest)
     except msgspec.DecodeError as error:
         raise ShardCorrupt(
-            f"{path} is damaged ({error}): make the shards again (webpairs shard --fresh)"
+            f"{address} is damaged ({error}): make the shards again (webpairs shard --fresh)"
         ) from None
 
 

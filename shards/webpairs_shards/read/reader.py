@@ -6,7 +6,7 @@ held against its checksum when it is read: a trainer that waits for samples that
 learns from broken ones, is the field's most common mystery.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
@@ -19,7 +19,9 @@ from webpairs_core.errors import ShardCorrupt, ShardError
 from webpairs_shards.format.index import RECORD, Records, checksum
 from webpairs_shards.format.manifest import ShardEntry, read_manifest
 from webpairs_shards.read.permutation import permute
-from webpairs_shards.read.store import FolderStore, ShardStore
+from webpairs_shards.read.place import Place
+from webpairs_shards.read.remote_options import RemoteOptions
+from webpairs_shards.read.store import FolderStore, Read, ShardStore, is_url
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 16, 1_024
 """Samples whose places are looked up at once: few at first, so that a short look costs little."""
@@ -51,13 +53,24 @@ class BrokenSample(msgspec.Struct, frozen=True, gc=False):
     sentence: str
 
 
-def open_shards(folder: Path | str, *, is_checked: bool = True) -> "ShardReader":
-    """Open a folder of finished shards. Unless `is_checked` is False, each sample is held against
+def open_shards(
+    folder: Path | str, *, is_checked: bool = True, remote: RemoteOptions | None = None
+) -> "ShardReader":
+    """Open a folder of finished shards: of this machine, of a server (http, https) or of a bucket
+    (s3), which is read as `remote` says. Unless `is_checked` is False, each sample is held against
     its checksum whenever it is read.
 
     Raises ShardError when it holds none, ShardCorrupt when a file is missing or has another size
-    than the manifest says, SchemaMismatch when this release does not know its version.
+    than the manifest says, SchemaMismatch when this release does not know its version. Of a server
+    or a bucket only the manifest is looked at; StorageError when that cannot be had.
     """
+    if isinstance(folder, str) and is_url(folder):
+        # Where it is wanted: it loads an event loop and what speaks HTTP.
+        from webpairs_shards.read.remote import open_remote
+
+        remote = remote or RemoteOptions()
+        store = open_remote(folder, remote)
+        return ShardReader(folder, store, is_checked=is_checked, remote=remote)
     folder = Path(folder)
     manifest = read_manifest(folder)
     if manifest.n_samples == 0 or not manifest.shards:
@@ -73,10 +86,22 @@ class ShardReader:
     Not for several threads at once; cheap to open once in each worker process.
     """
 
-    def __init__(self, folder: str, store: ShardStore, *, is_checked: bool = True) -> None:
+    def __init__(
+        self,
+        folder: str,
+        store: ShardStore,
+        *,
+        is_checked: bool = True,
+        remote: RemoteOptions | None = None,
+    ) -> None:
         self.folder = folder
         """Where it was opened: a path or a URL."""
         self.is_checked = is_checked and store.is_checked
+        self.remote = remote
+        """How it was opened: with `folder` and `is_checked` it gives the same reader again."""
+        self.n_blocks_ahead = 1 if store.reads_ahead else 0
+        """Calls of `read_many` that are worth making before the samples of the last one are used:
+        so its requests are in flight meanwhile."""
         self._store = store
         manifest = store.manifest
         self.manifest = manifest
@@ -117,9 +142,12 @@ class ShardReader:
             raise ValueError(f"no such stream: start {start}, rank {rank} of {world}")
         position = start + (rank - start) % world
         block = _FIRST_BLOCK
+        asked: deque[Iterator[RawSample | BrokenSample]] = deque()
         while True:
             positions = position + world * np.arange(block, dtype=np.int64)
-            yield from _sound(self.read_many(self.order(seed, positions)))
+            asked.append(self.read_many(self.order(seed, positions)))
+            if len(asked) > self.n_blocks_ahead:
+                yield from _sound(asked.popleft())
             position += world * block
             block = min(2 * block, _LARGEST_BLOCK)
 
@@ -141,31 +169,43 @@ class ShardReader:
 
     def read_many(self, samples: npt.NDArray[np.int64]) -> Iterator[RawSample | BrokenSample]:
         """Samples by number, each in [0, n_samples), in the order given; a damaged one is told, not
-        raised. Raises ShardCorrupt where an index is missing or belongs to another tar."""
+        raised. What lies elsewhere is asked for at once, before the first sample is taken.
+
+        Raises ShardCorrupt where an index is missing or belongs to another tar; StorageError where
+        a server or a bucket does not answer.
+        """
+        places = self._places(samples)
+        return self._read(places, self._store.reading(places))
+
+    def _places(self, samples: npt.NDArray[np.int64]) -> list[Place]:
         shards = np.searchsorted(self._starts, samples, "right") - 1
         rows = samples - self._starts[shards]
         found = np.empty(len(samples), RECORD)
-        for shard in np.unique(shards):
-            mine = shards == shard
-            found[mine] = self._records_of(int(shard))[rows[mine]]
+        numbers = np.unique(shards).tolist()
+        self._store.will_need([number for number in numbers if number not in self._records])
+        for number in numbers:
+            mine = shards == number
+            found[mine] = self._records_of(number)[rows[mine]]
         members = [found[f"{part}_offset"].astype(np.int64) for part in _PARTS]
         ends = [at + found[f"{part}_bytes"] for at, part in zip(members, _PARTS, strict=True)]
         starts = np.minimum.reduce(members)
         spans = np.maximum.reduce(ends) - starts
-        places = zip(
-            shards.tolist(),
-            found["key"].tolist(),
-            found["crc32"].tolist(),
-            starts.tolist(),
-            spans.tolist(),
-            *(
-                (place - starts).tolist()
-                for pair in zip(members, ends, strict=True)
-                for place in pair
-            ),
-            strict=True,
+        (image, json, text), (image_end, json_end, text_end) = (
+            [(place - starts).tolist() for place in sides] for sides in (members, ends)
         )
-        read = self._store.read
+        return list(
+            zip(
+                shards.tolist(),
+                found["key"].tolist(),
+                found["crc32"].tolist(),
+                starts.tolist(),
+                spans.tolist(),
+                *(image, image_end, json, json_end, text, text_end),
+                strict=True,
+            )
+        )
+
+    def _read(self, places: list[Place], read: Read) -> Iterator[RawSample | BrokenSample]:
         # One read for the three members; the loop is written for speed: it runs for every sample.
         for (
             shard,

@@ -9,6 +9,7 @@ a running reader, that is a broken sample then, and not a SIGBUS that kills the 
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,10 @@ import numpy as np
 from webpairs_core.errors import ShardCorrupt
 from webpairs_shards.format.index import Index, Records, read_index
 from webpairs_shards.format.manifest import Manifest, ShardEntry
+from webpairs_shards.read.place import Place
+
+Read = Callable[[int, int, int], bytes]
+"""Number of the shard, start and length in its tar → the bytes."""
 
 _OPEN_TARS = 256
 
@@ -27,6 +32,8 @@ class ShardStore(Protocol):
     manifest: Manifest
     is_checked: bool
     """Whether `records` have the CRC-32 of each sample."""
+    reads_ahead: bool
+    """Whether it gains by being told early what will be read."""
 
     def address(self, number: int) -> str:
         """Path or URL of a tar, for sentences."""
@@ -37,8 +44,14 @@ class ShardStore(Protocol):
         belongs to another tar."""
         ...
 
-    def read(self, number: int, start: int, n_bytes: int) -> bytes:
-        """Bytes of a tar, fewer where it ends before. Raises FileNotFoundError where it is gone."""
+    def will_need(self, numbers: Sequence[int]) -> None:
+        """Be told that `records` of these shards will be asked for."""
+        ...
+
+    def reading(self, places: Sequence[Place]) -> Read:
+        """What gives the bytes of these samples, which it will be asked for in this order. A store
+        may fetch them ahead, as long as somebody holds it. Calling it raises FileNotFoundError
+        where a tar is gone; the bytes are fewer where it ends before."""
         ...
 
     def close(self) -> None:
@@ -50,6 +63,7 @@ class FolderStore:
     """A folder of this machine: manifest, tars and .idx files."""
 
     is_checked = True
+    reads_ahead = False
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
@@ -69,8 +83,16 @@ class FolderStore:
         # A copy: a map would die with the file under it.
         return np.array(index.records)
 
-    def read(self, number: int, start: int, n_bytes: int) -> bytes:
+    def will_need(self, numbers: Sequence[int]) -> None:
+        """See `ShardStore`: the system reads ahead in files."""
+
+    def reading(self, places: Sequence[Place]) -> Read:
         """See `ShardStore`."""
+        del places
+        return self.read
+
+    def read(self, number: int, start: int, n_bytes: int) -> bytes:
+        """Bytes of a tar, fewer where it ends before. Raises FileNotFoundError where it is gone."""
         return os.pread(self._descriptor(number), n_bytes, start)
 
     def close(self) -> None:
@@ -90,6 +112,11 @@ class FolderStore:
 
     def _tar(self, number: int) -> Path:
         return self.folder / f"{self.manifest.shards[number].name}.tar"
+
+
+def is_url(place: str) -> bool:
+    """Whether shards lie elsewhere than in a folder of this machine."""
+    return "://" in place
 
 
 def check_index(path: str, entry: ShardEntry, index: Index) -> None:
