@@ -109,12 +109,12 @@ class NodeCache:
             self._lease = None
 
     def _tar(self, sha256: str, tar_bytes: int) -> int | None:
+        if self._is_off or sha256 in self._without:
+            return None
         tar = self._tars.get(sha256)
         if tar is not None:
             self._tars.move_to_end(sha256)
             return tar
-        if self._is_off or sha256 in self._without:
-            return None
         tar = self._opened(sha256, tar_bytes)
         if tar is None:
             if not self._without:
@@ -170,8 +170,9 @@ class NodeCache:
         if n_over <= 0:
             return True
         kept = self._read_by_somebody()
-        free = sorted(file for file in files if file[1].name not in kept)
-        for _, path, size in free:
+        for _, path, size in sorted(files):
+            if path.name in kept or not _NAME.fullmatch(path.name):
+                continue
             if path.suffix == ".part" and not _is_left_over(path):
                 continue
             path.unlink(missing_ok=True)
@@ -222,8 +223,9 @@ class NodeCache:
         try:
             yield
         except OSError as error:
+            if not self._is_off:
+                log.warning("the cache %s is not used any more: %s", self._folder, error)
             self._is_off = True
-            log.warning("the cache %s is not used any more: %s", self._folder, error)
 
 
 class Claim:
@@ -241,6 +243,11 @@ class Claim:
         self.is_elsewhere = is_elsewhere
         """Another process downloads it, or has just done so: look again."""
         self._cache, self._path, self._part = cache, path, part
+
+    @property
+    def owns(self) -> bool:
+        """Whether what is downloaded can be kept."""
+        return self._part is not None
 
     def finish(self, data: bytes) -> None:
         """Keep what was downloaded."""

@@ -128,7 +128,7 @@ def test_the_users_own_settings_hold(bucket: Any, monkeypatch: pytest.MonkeyPatc
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     own = {"endpoint_url": endpoint, "key": "k", "secret": "s"}
-    own["config_kwargs"] = {"connect_timeout": 3}  # type: ignore[assignment]
+    own["config_kwargs"] = {"connect_timeout": 3}
     monkeypatch.setitem(conf, "s3", own)
     made = bucket_source.BucketSource(URL, RemoteOptions(timeout_s=7))._made()
     assert (made.anon, made.key, made.config_kwargs["connect_timeout"]) == (False, "k", 3)
