@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from range_server import RangeServer
 from samples_fixture import build_shards
 
 TEXT = (Path(__file__).parents[2] / "docs" / "streaming.md").read_text("utf-8")
+ELSEWHERE = "https://data.example.org/out/shards"
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 
 
@@ -35,7 +37,13 @@ def test_the_webdataset_that_open_clip_pins_reads_them_too(tmp_path: Path) -> No
 def _run(folder: Path, example: str, env: dict[str, str]) -> None:
     build_shards(folder, 40, samples_per_shard=10).rename(folder / "shards")
     script = folder / "example.py"
-    script.write_text(example, encoding="utf-8")
+    with RangeServer(folder / "shards") as server:
+        script.write_text(example.replace(ELSEWHERE, server.url), encoding="utf-8")
+        _run_script(script, env)
+
+
+def _run_script(script: Path, env: dict[str, str]) -> None:
+    folder = script.parent
     quiet = {"HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     done = subprocess.run(
         [sys.executable, script.name],
