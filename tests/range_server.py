@@ -30,6 +30,8 @@ class RangeServer:
         self.asked: Counter[str] = Counter()
         self.ranges: list[tuple[str, int, int]] = []
         """(name, start, end) of each request with a range for a file that counts."""
+        self.targets: list[str] = []
+        """Path and query of each request."""
         self.n_now = 0
         self.n_most = 0
         """Requests for files that count, at once."""
@@ -77,7 +79,9 @@ class RangeServer:
             writer.transport.abort()
 
     async def _request(self, head: bytes, writer: asyncio.StreamWriter) -> bool:
-        name = head.split(b" ", 2)[1].decode().split("?")[0].rsplit("/", 1)[1]
+        target = head.split(b" ", 2)[1].decode()
+        self.targets.append(target)
+        name = target.split("?")[0].rsplit("/", 1)[1]
         self.asked[name] += 1
         if not name.endswith(self.ending):
             return await self._answer("", name, head, writer)

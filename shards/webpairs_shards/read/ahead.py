@@ -9,15 +9,14 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import NamedTuple
 
 from webpairs_shards.read.place import Place
 
 _GAP_BYTES = 32 << 10
 """Bytes between two samples that are rather read than asked around: about what a connection carries
 in the time that another request takes."""
-_MAX_BYTES = 4 << 20
-"""No longer request is made out of several samples."""
+_MAX_BYTES = 1 << 20
+"""No longer request is made out of several samples: `read_ahead` of them are held in memory."""
 
 
 class Request:
@@ -50,15 +49,6 @@ class Request:
         if isinstance(self.answer, dict):
             return self.answer[start]
         return self.answer.result()[start - self.start :][:n_bytes]
-
-
-class Taken(NamedTuple):
-    """A sample that has come."""
-
-    data: bytes
-    place: Place
-    is_new: bool
-    """Whether it came from afar."""
 
 
 class Announcement:
@@ -123,8 +113,11 @@ class ReadAhead:
         self._send_some(made, self._most - n_open)
         return made
 
-    def take(self, announcement: Announcement, shard: int, start: int, n_bytes: int) -> Taken:
-        """A sample that was announced. Raises what its request raises."""
+    def take(
+        self, announcement: Announcement, shard: int, start: int, n_bytes: int
+    ) -> tuple[bytes, bool]:
+        """A sample that was announced, and whether it came from afar. Raises what its request
+        raises."""
         request = announcement.by_place[shard, start].popleft()
         answer = request.answer
         # Cancelled: the reader was closed, which opens again when it is needed.
@@ -132,10 +125,9 @@ class ReadAhead:
             self._send(request)
             announcement.opened(request)
             self._fill(announcement)
-        place = next(place for place in request.places if place[3] == start)
         is_new = isinstance(request.answer, Future)
         try:
-            return Taken(request.part(start, n_bytes), place, is_new)
+            return request.part(start, n_bytes), is_new
         finally:
             announcement.took(request)
             self._fill(announcement)

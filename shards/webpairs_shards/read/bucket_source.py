@@ -52,8 +52,7 @@ class BucketSource:
         try:
             async with asyncio.timeout(LONGEST * self._options.timeout_s):
                 system = await self._opened()
-                # One request: s3fs would cut a whole file into several.
-                data = await system._cat_file(path, start=start, end=end, max_concurrency=1)
+                data = await system._cat_file(path, start=start, end=end)
                 return cast(bytes, data)
         except FileNotFoundError:
             raise FileNotFoundError(self.address(name)) from None

@@ -6,6 +6,7 @@ held against its checksum when it is read: a trainer that waits for samples that
 learns from broken ones, is the field's most common mystery.
 """
 
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from itertools import accumulate
@@ -22,6 +23,8 @@ from webpairs_shards.read.permutation import permute
 from webpairs_shards.read.place import Place
 from webpairs_shards.read.remote_options import RemoteOptions
 from webpairs_shards.read.store import FolderStore, Read, ShardStore, is_url
+
+log = logging.getLogger(__name__)
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 16, 1_024
 """Samples whose places are looked up at once: few at first, so that a short look costs little."""
@@ -70,11 +73,14 @@ def open_shards(
 
         remote = remote or RemoteOptions()
         store = open_remote(folder, remote)
+        if store.manifest.n_samples > _HELD_RECORDS and remote.cache is None:
+            log.warning(
+                "the indexes of %s do not fit into memory and are read again and again: give a cache",
+                store.address(0),
+            )
         return ShardReader(folder, store, is_checked=is_checked, remote=remote)
     folder = Path(folder)
     manifest = read_manifest(folder)
-    if manifest.n_samples == 0 or not manifest.shards:
-        raise ShardError(f"{folder} holds no samples: make the shards again")
     for entry in manifest.shards:
         _check_size(folder / f"{entry.name}.tar", entry)
     return ShardReader(str(folder), FolderStore(folder, manifest), is_checked=is_checked)
@@ -106,6 +112,8 @@ class ShardReader:
         manifest = store.manifest
         self.manifest = manifest
         self.n_samples = manifest.n_samples
+        if manifest.n_samples == 0 or not manifest.shards:
+            raise ShardError(f"{folder} holds no samples: make the shards again")
         counts = [entry.samples for entry in manifest.shards]
         self._starts = np.array([0, *accumulate(counts)], np.int64)
         if self._starts[-1] != manifest.n_samples:

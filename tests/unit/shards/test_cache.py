@@ -77,7 +77,17 @@ def n_asked(server: RangeServer, ending: str = ".tar") -> int:
     return sum(n for name, n in server.asked.items() if name.endswith(ending))
 
 
-def test_each_sample_is_asked_for_once(shards: Path, server: RangeServer, cache: Path) -> None:
+def test_each_sample_is_asked_for_once_and_written_once(
+    shards: Path, server: RangeServer, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write = NodeCache.write
+
+    def counted(self: NodeCache, sha256: str, tar_bytes: int, start: int, data: bytes) -> None:
+        written.append(start)
+        write(self, sha256, tar_bytes, start, data)
+
+    monkeypatch.setattr(NodeCache, "write", counted)
     expected = epochs(open_shards(shards), 3)
     first = opened(server, cache)
     assert epochs(first, 3) == expected
@@ -85,6 +95,8 @@ def test_each_sample_is_asked_for_once(shards: Path, server: RangeServer, cache:
     second = opened(server, cache)
     assert epochs(second, 3) == expected
     assert (n_asked(server), n_asked(server, ".idx")) == (N, N // PER_SHARD)
+    # Once for each time that it was given out: three epochs are one block, and one request each.
+    assert len(written) == 3 * N
     for reader in (first, second):
         reader.close()
 
@@ -190,7 +202,7 @@ def test_damage_in_the_cache_heals(
     reader.close()
 
 
-def test_what_is_wrong_is_not_kept(shards: Path, server: RangeServer, cache: Path) -> None:
+def test_what_is_wrong_does_not_stay(shards: Path, server: RangeServer, cache: Path) -> None:
     reader = opened(server, cache)
     server.always = "other"
     broken = list(reader.read_many(np.arange(N)))

@@ -1,12 +1,17 @@
 """Shards behind a server: the same samples in the same order, whatever the server does."""
 
 import asyncio
+import gc
 import logging
+import multiprocessing
+import threading
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,7 +20,9 @@ from samples_fixture import build_shards
 from webpairs_core.errors import ShardCorrupt, ShardError, StorageError, WebpairsError
 from webpairs_shards import Mixture, RemoteOptions, ShardStream, StreamOptions, open_shards
 from webpairs_shards.read import ahead, fetch_ranges, web_source
+from webpairs_shards.read import reader as reader_module
 from webpairs_shards.read.batches import BatchLoader, BatchOptions
+from webpairs_shards.read.place import Place
 from webpairs_shards.read.reader import BrokenSample, RawSample, ShardReader
 
 N = 90
@@ -256,6 +263,35 @@ def test_requests_are_in_flight_together(server: RangeServer, alone: None) -> No
     reader.close()
 
 
+def test_each_sample_that_is_used_lets_another_be_asked_for(
+    server: RangeServer, alone: None
+) -> None:
+    reader = open_shards(server.url, remote=RemoteOptions(read_ahead=8))
+    going = stream(reader, epochs=1)
+    for n_used in range(1, 9):
+        next(going)
+        deadline = time.monotonic() + 20
+        while len(server.ranges) < 8 + n_used:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        assert len(server.ranges) == 8 + n_used
+    reader.close()
+
+
+def test_what_is_needed_first_is_asked_for_first() -> None:
+    def place(shard: int, start: int) -> Place:
+        return shard, b"", 0, start, 100, 0, 0, 0, 0, 0, 0
+
+    wanted = [place(2, 500), place(0, 0), place(1, 900), place(2, 0), place(0, 10**6)]
+    requests = ahead.Announcement(wanted).waiting
+    assert [(each.shard, each.start, each.n_bytes) for each in requests] == [
+        (2, 0, 600),
+        (0, 0, 100),
+        (1, 900, 100),
+        (0, 10**6, 100),
+    ]
+
+
 def test_indexes_are_in_flight_together(shards: Path) -> None:
     with RangeServer(shards, ".idx") as server:
         server.gate = n_shards = -(-N // PER_SHARD)
@@ -330,6 +366,39 @@ def test_batches_over_a_url(shards: Path, server: RangeServer, workers: int) -> 
     there.close()
 
 
+def test_a_fork_in_the_middle_of_a_stream_harms_neither(
+    shards: Path, server: RangeServer, alone: None
+) -> None:
+    reader = open_shards(server.url, remote=RemoteOptions(read_ahead=8))
+    expected = [sample.key for sample in stream(open_shards(shards), epochs=1)]
+    going = stream(reader, epochs=1)
+    found = [next(going).key for _ in range(10)]
+    here, there = multiprocessing.Pipe()
+
+    def child() -> None:
+        there.send([sample.key for sample in stream(reader, epochs=1)])
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    found += [sample.key for sample in going]
+    assert here.poll(30)
+    assert here.recv() == found == expected
+    process.join()
+    assert process.exitcode == 0
+    reader.close()
+
+
+def test_a_reader_that_nobody_holds_ends_its_thread(server: RangeServer) -> None:
+    before = set(threading.enumerate())
+    reader = open_shards(server.url)
+    next(stream(reader))
+    threads = set(threading.enumerate()) - before
+    assert threads
+    del reader
+    gc.collect()
+    assert not any(thread.is_alive() for thread in threads)
+
+
 def test_a_reader_can_be_opened_again_as_it_was(server: RangeServer) -> None:
     reader = open_shards(server.url, is_checked=False, remote=QUICK)
     again = open_shards(reader.folder, is_checked=reader.is_checked, remote=reader.remote)
@@ -379,14 +448,34 @@ def test_what_cannot_be_opened(
         assert "secret" not in str(raised.value)
     with RangeServer(tmp_path) as empty, pytest.raises(ShardError, match=r"manifest\.json is not"):
         open_shards(empty.url)
+    manifest = msgspec.json.decode((server.folder / "manifest.json").read_bytes())
+    nothing = msgspec.json.encode(manifest | {"n_samples": 0, "shards": []})
+    (tmp_path / "manifest.json").write_bytes(nothing)
+    with RangeServer(tmp_path) as empty, pytest.raises(ShardError, match="holds no samples"):
+        open_shards(empty.url)
     (tmp_path / "manifest.json").write_text("{")
     with RangeServer(tmp_path) as broken, pytest.raises(ShardCorrupt, match=r"json is damaged"):
         open_shards(broken.url)
 
 
+def test_indexes_that_do_not_fit_are_said(
+    shards: Path, server: RangeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(reader_module, "_HELD_RECORDS", 2 * PER_SHARD)
+        for remote in (None, RemoteOptions(cache=tmp_path, cache_bytes=1 << 20)):
+            reader = open_shards(server.url, remote=remote)
+            assert list(stream(reader, epochs=1)) == list(stream(open_shards(shards), epochs=1))
+            reader.close()
+    (warning,) = (record.message for record in caplog.records)
+    assert "shard-000000.tar do not fit into memory" in warning
+
+
 def test_a_query_goes_with_each_request_and_into_no_sentence(server: RangeServer) -> None:
     reader = open_shards(f"{server.url}/?token=a%2Bb")
     assert reader[0].key
+    assert len(server.targets) == 3
+    assert all(target.endswith("?token=a%2Bb") for target in server.targets)
     server.always = "403"
     with pytest.raises(StorageError) as raised:
         reader.read(1)
