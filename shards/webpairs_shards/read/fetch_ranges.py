@@ -41,6 +41,9 @@ class Fetcher:
         self._options = options
         self._loop: _Loop | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Fetcher, (self._make_source, self._options)
+
     def bytes_of(self, name: str, start: int, n_bytes: int) -> Future[bytes]:
         """Bytes of a file, fewer where it ends before. The future raises FileNotFoundError, or
         StorageError with one sentence."""

@@ -75,7 +75,7 @@ def open_shards(
         store = open_remote(folder, remote)
         if store.manifest.n_samples > _HELD_RECORDS and remote.cache is None:
             log.warning(
-                "the indexes of %s do not fit into memory and are read again and again: give a cache",
+                "the indexes of %s do not fit into memory and are read over and over: give a cache",
                 store.address(0),
             )
         return ShardReader(folder, store, is_checked=is_checked, remote=remote)
@@ -168,6 +168,10 @@ class ShardReader:
             inside = places[mine].astype(np.uint64)
             samples[mine] = permute(inside, self.n_samples, seed, int(epoch))
         return samples
+
+    def __getstate__(self) -> dict[str, object]:
+        # Records are found again.
+        return self.__dict__ | {"_records": OrderedDict(), "_n_held": 0}
 
     def close(self) -> None:
         """Let go of all files."""

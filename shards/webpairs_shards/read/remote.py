@@ -7,6 +7,8 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
+from typing import Any
 
 from webpairs_core.errors import ShardCorrupt, ShardError
 from webpairs_shards.format.index import Records, index_bytes, parse_index
@@ -35,13 +37,9 @@ def open_remote(url: str, options: RemoteOptions) -> "RemoteStore":
     Raises ShardError when there are none, ShardCorrupt, SchemaMismatch as `decode_manifest`,
     StorageError when they cannot be had, RecipeError when s3fs is not installed.
     """
-
-    def make_source() -> Source:
-        return BucketSource(url, options) if url.startswith(_S3) else WebSource(url, options)
-
     if not url.startswith((*_WEB, _S3)):
         raise ShardError(f"{url} cannot be read: give a folder, an http(s) or an s3 URL")
-    fetcher = Fetcher(make_source, options)
+    fetcher = Fetcher(partial(_source, url, options), options)
     try:
         data = fetcher.whole(MANIFEST)
     except FileNotFoundError as missing:
@@ -50,6 +48,10 @@ def open_remote(url: str, options: RemoteOptions) -> "RemoteStore":
             f"{missing} is not there: give the URL of a folder that `webpairs shard` has finished"
         ) from None
     return RemoteStore(fetcher, decode_manifest(fetcher.address(MANIFEST), data), options)
+
+
+def _source(url: str, options: RemoteOptions) -> Source:
+    return BucketSource(url, options) if url.startswith(_S3) else WebSource(url, options)
 
 
 class RemoteStore:
@@ -61,6 +63,7 @@ class RemoteStore:
 
     def __init__(self, fetcher: Fetcher, manifest: Manifest, options: RemoteOptions) -> None:
         self.manifest = manifest
+        self._options = options
         self._fetcher = fetcher
         self._ahead = ReadAhead(self._send, options.read_ahead)
         self._indexes: dict[int, Future[bytes]] = {}
@@ -68,6 +71,10 @@ class RemoteStore:
         if options.cache is not None:
             names = [name for e in manifest.shards for name in (e.sha256, e.idx_sha256)]
             self._cache = NodeCache(options.cache, options.cache_bytes, names)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To another process goes what it was made of: it reads by the same manifest."""
+        return RemoteStore, (self._fetcher, self.manifest, self._options)
 
     def address(self, number: int) -> str:
         """See `ShardStore`."""

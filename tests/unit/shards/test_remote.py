@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import multiprocessing
+import pickle
 import threading
 import time
 from collections.abc import Iterator
@@ -386,6 +387,25 @@ def test_a_fork_in_the_middle_of_a_stream_harms_neither(
     process.join()
     assert process.exitcode == 0
     reader.close()
+
+
+def test_a_mixture_goes_to_another_process_as_it_is(
+    shards: Path, server: RangeServer, tmp_path: Path
+) -> None:
+    remote = RemoteOptions(cache=tmp_path, cache_bytes=10 << 20)
+    reader = open_shards(server.url, remote=remote)
+    mixture = Mixture([(reader, 1)])
+    next(ShardStream(mixture))
+    pickled = pickle.dumps(mixture)
+    assert len(pickled) < 10_000
+    again = pickle.loads(pickled)
+    assert again.digest == mixture.digest
+    options = StreamOptions(seed=2, epochs=1)
+    expected = list(stream(open_shards(shards), seed=2, epochs=1))
+    assert list(ShardStream(again, options)) == expected == list(ShardStream(mixture, options))
+    assert server.asked["manifest.json"] == 1
+    for each in (reader, *again.readers):
+        each.close()
 
 
 def test_a_reader_that_nobody_holds_ends_its_thread(server: RangeServer) -> None:
