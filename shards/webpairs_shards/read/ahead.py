@@ -115,10 +115,13 @@ class ReadAhead:
 
     def take(
         self, announcement: Announcement, shard: int, start: int, n_bytes: int
-    ) -> tuple[bytes, bool]:
-        """A sample that was announced, and whether it came from afar. Raises what its request
-        raises."""
-        request = announcement.by_place[shard, start].popleft()
+    ) -> tuple[bytes, bool] | None:
+        """A sample, and whether it came from afar; None when it was not announced. Raises what its
+        request raises."""
+        requests = announcement.by_place.get((shard, start))
+        if not requests:
+            return None
+        request = requests.popleft()
         answer = request.answer
         # Cancelled: the reader was closed, which opens again when it is needed.
         if answer is None or (isinstance(answer, Future) and answer.cancelled()):

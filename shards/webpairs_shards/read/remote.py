@@ -104,7 +104,10 @@ class RemoteStore:
         announcement = self._ahead.announce(places)
 
         def read(number: int, start: int, n_bytes: int) -> bytes:
-            data, is_new = self._ahead.take(announcement, number, start, n_bytes)
+            taken = self._ahead.take(announcement, number, start, n_bytes)
+            if taken is None:
+                return self._fetcher.bytes_of(self._tar(number), start, n_bytes).result()
+            data, is_new = taken
             if self._cache is not None and is_new:
                 # Wrong bytes do no harm: what the cache gives is held against its checksum.
                 entry = self.manifest.shards[number]

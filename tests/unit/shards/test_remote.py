@@ -279,6 +279,16 @@ def test_each_sample_that_is_used_lets_another_be_asked_for(
     reader.close()
 
 
+def test_what_was_not_announced_is_read_all_the_same(shards: Path, server: RangeServer) -> None:
+    reader = open_shards(server.url)
+    read = reader._store.reading([])
+    tar = (shards / "shard-000001.tar").read_bytes()
+    assert read(1, 700, 50) == tar[700:750]
+    assert read(1, len(tar) - 10, 50) == tar[-10:]
+    assert read(1, len(tar) + 10, 50) == b""
+    reader.close()
+
+
 def test_what_is_needed_first_is_asked_for_first() -> None:
     def place(shard: int, start: int) -> Place:
         return shard, b"", 0, start, 100, 0, 0, 0, 0, 0, 0
