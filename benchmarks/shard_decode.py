@@ -19,7 +19,7 @@ from PIL import Image
 from make_samples import make_samples
 from measure import cost_of, report_stream
 from webpairs_shards import Mixture, open_shards
-from webpairs_shards.read.batches import BatchLoader, BatchOptions
+from webpairs_shards.batches import BatchLoader, BatchOptions
 
 BATCH = 50
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from make_samples import make_samples
 from measure import cost_of, report_stream
-from webpairs_shards.read.reader import open_shards
+from webpairs_shards.read.open import open_shards
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import msgspec
 import torch
 
 from made_shards import make_shards
-from webpairs_shards.read.reader import open_shards
+from webpairs_shards.read.open import open_shards
 from webpairs_trainer.architecture import ModelConfig, load_config
 from webpairs_trainer.data import Batch, BatchPlan
 from webpairs_trainer.feed import worker_batches

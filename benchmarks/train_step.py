@@ -13,7 +13,7 @@ import torch
 
 from make_samples import make_samples
 from measure import Cost, cost_of, report
-from webpairs_shards.read.reader import open_shards
+from webpairs_shards.read.open import open_shards
 from webpairs_trainer.architecture import load_config
 from webpairs_trainer.data import BatchPlan, batches
 from webpairs_trainer.model import build_model

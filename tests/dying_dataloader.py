@@ -15,7 +15,7 @@ from pathlib import Path
 from torch.utils.data import DataLoader
 
 from webpairs_shards import Mixture, open_shards
-from webpairs_shards.read.batches import Batch, BatchOptions, ShardBatches
+from webpairs_shards.batches import Batch, BatchOptions, ShardBatches
 
 
 def main() -> None:

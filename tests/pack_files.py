@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from webpairs_shards.read.reader import open_shards
+from webpairs_shards.read.open import open_shards
 
 
 def jpeg(number: int, side: int = 40) -> bytes:

@@ -10,7 +10,7 @@ import msgspec
 from PIL import Image
 from webdataset import TarWriter
 
-from webpairs_shards.read.hop import Read
+from webpairs_shards.stores.foreign.hop import Read
 
 
 def _jpeg() -> bytes:

@@ -18,7 +18,9 @@ from webpairs_pipeline.report import stage_reports
 from webpairs_pipeline.run import Run
 from webpairs_shards.check.verify import verify
 from webpairs_shards.format.manifest import PurgedList, read_manifest
-from webpairs_shards.read.reader import BrokenSample, ShardReader, open_shards
+from webpairs_shards.read.open import open_shards
+from webpairs_shards.read.reader import ShardReader
+from webpairs_shards.read.sample import BrokenSample
 from webpairs_shards.write.copy import copy
 
 N = 30
@@ -351,7 +353,7 @@ def told(reader: ShardReader, index: int) -> Any:
 @pytest.fixture
 def one_open_tar(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that must let go of a tar to open the next one."""
-    monkeypatch.setattr("webpairs_shards.read.store._OPEN_TARS", 1)
+    monkeypatch.setattr("webpairs_shards.stores.store._OPEN_TARS", 1)
 
 
 @pytest.mark.parametrize("seen", [[], [0], [0, 10, 20]])

@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import pytest
 
+from range_server import RangeServer
 from samples_fixture import build_shards
 
 TEXT = (Path(__file__).parents[2] / "docs" / "streaming.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)+)", TEXT, re.MULTILINE))
+ELSEWHERE = "https://data.example.org/out/shards"
 BIN = Path(sys.executable).parent
 N = 48
 """Samples, in 4 shards: whole batches of 8 for each of two workers, as open_clip wants them."""
@@ -66,8 +68,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", [name for name in BLOCKS if name not in RUN_ELSEWHERE])
 def test_examples_run(folder: Path, name: str) -> None:
-    for block in BLOCKS[name]:
-        _run(folder, block)
+    with RangeServer(folder / "shards") as server:
+        for block in BLOCKS[name]:
+            _run(folder, block._replace(text=block.text.replace(ELSEWHERE, server.url)))
 
 
 def test_the_webdataset_that_open_clip_pins_reads_them_too(folder: Path) -> None:

@@ -19,7 +19,7 @@ from processes import children
 from samples_fixture import build_shards
 from webpairs_core.errors import StorageError
 from webpairs_shards import Mixture, open_shards
-from webpairs_shards.read.batches import Batch, BatchLoader, BatchOptions, ShardBatches
+from webpairs_shards.batches import Batch, BatchLoader, BatchOptions, ShardBatches
 
 OPTIONS = BatchOptions(batch_size=8, image_size=32)
 N_WANTED = 60
@@ -76,7 +76,7 @@ def test_a_killed_worker_is_one_error_and_the_state_goes_on(folder: Path, moment
 def test_a_worker_that_dies_at_its_start_is_the_same_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("webpairs_shards.read.loader._MAIN", "raise SystemExit('no library')")
+    monkeypatch.setattr("webpairs_shards.loader.workers._MAIN", "raise SystemExit('no library')")
     with pytest.raises(StorageError, match=r"died \(exit code 1\).* stderr"):
         next(iter(_loader(folder, 2)))
     assert "no library" in capfd.readouterr().err

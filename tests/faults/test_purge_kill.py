@@ -19,7 +19,7 @@ from webpairs_core import files
 from webpairs_core.errors import ShardError, StorageError
 from webpairs_shards.check.verify import verify
 from webpairs_shards.format.manifest import refuse_unfinished_purge
-from webpairs_shards.read.reader import open_shards
+from webpairs_shards.read.open import open_shards
 
 N = 16
 JOURNAL = "purge.json"

@@ -21,8 +21,8 @@ from samples_fixture import build_shards
 from webpairs_core.errors import ShardCorrupt
 from webpairs_core.files import file_sha256
 from webpairs_shards import Mixture, ShardStream, StreamOptions, open_shards
+from webpairs_shards.batches import BatchLoader, BatchOptions
 from webpairs_shards.check.verify import verify
-from webpairs_shards.read.batches import BatchLoader, BatchOptions
 
 TESTS = Path(__file__).parents[1]
 MANY = 60_000

@@ -12,8 +12,8 @@ import pytest
 from samples_fixture import build_shards
 from webpairs_core.errors import ShardCorrupt
 from webpairs_shards import Mixture, ShardStream, StreamOptions, open_shards
-from webpairs_shards.read.batches import BatchLoader, BatchOptions
-from webpairs_shards.read.reader import RawSample
+from webpairs_shards.batches import BatchLoader, BatchOptions
+from webpairs_shards.read.sample import RawSample
 
 N, PER_SHARD = 48, 12
 SEED = 3

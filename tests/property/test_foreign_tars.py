@@ -12,9 +12,9 @@ from webdataset.tariterators import group_by_keys, tar_file_iterator
 
 from tars_of_others import JPEG
 from webpairs_core.errors import ShardCorrupt
-from webpairs_shards.read.find_tars import expand
-from webpairs_shards.read.hop import members
-from webpairs_shards.read.walk import Endings, key_of, walk
+from webpairs_shards.stores.foreign.find_tars import expand
+from webpairs_shards.stores.foreign.hop import members
+from webpairs_shards.stores.foreign.walk import Endings, key_of, walk
 
 LETTERS = st.text("abc01-_é캡 ", min_size=1, max_size=20)
 FOLDERS = st.lists(st.sampled_from(["", "a/", "b.c/", "../", "./", "d" * 70 + "/"]), max_size=3)

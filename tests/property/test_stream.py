@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samples_fixture import build_shards
-from webpairs_shards.read.reader import ShardReader, open_shards
+from webpairs_shards.read.open import open_shards
+from webpairs_shards.read.reader import ShardReader
 
 N = 23
 

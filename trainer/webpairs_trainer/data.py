@@ -19,7 +19,8 @@ from PIL import Image
 from torch import Tensor
 
 from webpairs_core.errors import TrainError
-from webpairs_shards.read.reader import RawSample, ShardReader
+from webpairs_shards.read.reader import ShardReader
+from webpairs_shards.read.sample import RawSample
 from webpairs_trainer.tokenizer import CaptionTokenizer, pad
 from webpairs_trainer.transforms import DAMAGED, Pixels, decode, random_square
 

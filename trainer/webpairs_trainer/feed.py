@@ -13,7 +13,7 @@ import msgspec
 import torch
 
 from webpairs_core.errors import TrainError
-from webpairs_shards.read.batches import BatchLoader, BatchOptions
+from webpairs_shards.batches import BatchLoader, BatchOptions
 from webpairs_shards.read.reader import ShardReader
 from webpairs_shards.read.stream import Mixture, stream_state
 from webpairs_trainer.data import Batch, BatchPlan, batches

@@ -16,7 +16,8 @@ import torch
 from webpairs_core import files
 from webpairs_core.errors import TrainError
 from webpairs_core.progress import Progress
-from webpairs_shards.read.reader import ShardReader, open_shards
+from webpairs_shards.read.open import open_shards
+from webpairs_shards.read.reader import ShardReader
 from webpairs_trainer.architecture import ModelConfig, load_config
 from webpairs_trainer.checkpoint import Progressed, load_training, model_bytes, save_training
 from webpairs_trainer.data import Batch, BatchPlan

@@ -9,7 +9,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from webpairs_core.files import write_atomic
-from webpairs_shards.read.reader import RawSample, open_shards
+from webpairs_shards.read.open import open_shards
+from webpairs_shards.read.sample import RawSample
 
 log = logging.getLogger(__name__)
 

@@ -39,6 +39,7 @@ RECORD = np.dtype(
 _HEADER = struct.Struct("<8sIIQ8s")
 _BLOCK = 512
 _KEY = re.compile(rb"[0-9a-f]{32}")
+_AGAIN = "make the shards again (webpairs shard --fresh)"
 
 Records = npt.NDArray[np.void]
 
@@ -69,25 +70,43 @@ def write_index(path: Path, tar: Path, image_format: str) -> int:
 def read_index(path: Path) -> Index:
     """Map an index. Raises ShardCorrupt when it is missing or damaged, SchemaMismatch when its
     version is another."""
-    again = "make the shards again (webpairs shard --fresh)"
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER.size)
     except FileNotFoundError:
-        raise ShardCorrupt(f"{path} is missing: {again}") from None
+        raise ShardCorrupt(f"{path} is missing: {_AGAIN}") from None
+    n_samples, tar_bytes, image_format = _read_header(str(path), header, path.stat().st_size)
+    records = np.memmap(path, RECORD, "r", _HEADER.size, (n_samples,))
+    return Index(image_format, tar_bytes, records)
+
+
+def parse_index(address: str, data: bytes) -> Index:
+    """The index that lies at `address`, out of its bytes. Raises as `read_index`."""
+    n_samples, tar_bytes, image_format = _read_header(address, data[: _HEADER.size], len(data))
+    records = np.frombuffer(data, RECORD, n_samples, _HEADER.size)
+    return Index(image_format, tar_bytes, records)
+
+
+def index_bytes(n_samples: int) -> int:
+    """The size of the index of so many samples."""
+    return _HEADER.size + n_samples * RECORD.itemsize
+
+
+def _read_header(address: str, header: bytes, n_bytes: int) -> tuple[int, int, str]:
+    """Samples, bytes of the tar and image format that the header of an index of `n_bytes` says."""
     if len(header) < _HEADER.size or not header.startswith(MAGIC):
-        raise ShardCorrupt(f"{path} is not a shard index: {again}")
+        raise ShardCorrupt(f"{address} is not a shard index: {_AGAIN}")
     _, version, n_samples, tar_bytes, image_format = _HEADER.unpack(header)
     if version != VERSION:
         raise SchemaMismatch(
-            f"{path} has index version {version}, this release reads {VERSION}: "
+            f"{address} has index version {version}, this release reads {VERSION}: "
             "read it with the release that wrote it, or make the shards again"
         )
-    wanted = _HEADER.size + n_samples * RECORD.itemsize
-    if path.stat().st_size != wanted:
-        raise ShardCorrupt(f"{path} is cut short or too long for {n_samples:,} samples: {again}")
-    records = np.memmap(path, RECORD, "r", _HEADER.size, (n_samples,))
-    return Index(image_format.rstrip(b"\0").decode("ascii", "replace"), tar_bytes, records)
+    if n_bytes != index_bytes(n_samples):
+        raise ShardCorrupt(
+            f"{address} is cut short or too long for {n_samples:,} samples: {_AGAIN}"
+        )
+    return n_samples, tar_bytes, image_format.rstrip(b"\0").decode("ascii", "replace")
 
 
 def walk_tar(tar: Path, image_format: str) -> Records:

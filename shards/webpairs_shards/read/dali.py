@@ -12,8 +12,8 @@ from webpairs_core.errors import ShardCorrupt, ShardError
 from webpairs_core.files import write_atomic
 from webpairs_shards.format.index import Records
 from webpairs_shards.format.layout import MANIFEST, member_extensions
-from webpairs_shards.read.reader import open_shards
-from webpairs_shards.read.store import FolderStore
+from webpairs_shards.read.open import open_shards
+from webpairs_shards.stores.store import FolderStore
 
 _PLACES = {"json": "json", "txt": "text"}
 

@@ -6,78 +6,25 @@ held against its checksum when it is read: a trainer that waits for samples that
 learns from broken ones, is the field's most common mystery.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from itertools import accumulate
-from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from webpairs_core.errors import ShardCorrupt
 from webpairs_shards.format.index import RECORD, Records, checksum
-from webpairs_shards.read.find_tars import Where
-from webpairs_shards.read.open_foreign import ForeignOptions
-from webpairs_shards.read.open_store import Opening, name_of, open_store
 from webpairs_shards.read.permutation import permute
-from webpairs_shards.read.store import ShardStore
+from webpairs_shards.read.sample import BrokenSample, RawSample
+from webpairs_shards.stores.place import Place
+from webpairs_shards.stores.store import HELD_RECORDS, Read, ShardStore
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 16, 1_024
 """Samples whose places are looked up at once: few at first, so that a short look costs little."""
 _PARTS = ("image", "json", "text")
 _WIDE = 1 << 20
 """Bytes from which on the members of a sample are read one by one."""
-_HELD_RECORDS = 2**24
-"""Records of indexes that are held in memory at once, 64 bytes each: 1 GiB."""
-
-_Place = tuple[int, bytes, int, int, int, tuple[int, ...]]
-"""Shard, key as the record has it, checksum, where the first member starts, bytes until the last
-one ends, start and end of image, JSON and text within."""
-
-
-class RawSample(msgspec.Struct, frozen=True, gc=False):
-    """One sample as it lies in the tar."""
-
-    key: str
-    """32 hex; of tars of others, the name up to its first dot, folders included: no file name."""
-    image: bytes
-    """Encoded: jpg, webp or png; of others, anything."""
-    text: str
-    """The caption."""
-    json: bytes
-    """UTF-8, see `webpairs_shards.format.layout.SampleJson`; empty where others have none."""
-
-
-class BrokenSample(msgspec.Struct, frozen=True, gc=False):
-    """A sample that cannot be used, and why."""
-
-    shard: str
-    key: str
-    reason: str
-    """checksum, cut_short, missing_tar, not_utf8, no_image, no_caption; of decoded ones also
-    not_image."""
-    sentence: str
-
-
-def open_shards(
-    where: Where, *, is_checked: bool = True, foreign: ForeignOptions | None = None
-) -> "ShardReader":
-    """Open a folder of finished shards. Unless `is_checked` is False, each sample is held against
-    its checksum whenever it is read.
-
-    Or WebDataset tars of others: a folder of them, one, a brace list (`data/{00000..00019}.tar`), a
-    list of those. They are walked once, and have no checksums; `foreign` says what differs there.
-
-    The first sample of each shard is looked at. Raises ShardError where there are none or one is
-    missing, ShardCorrupt where one is not what its manifest says or cannot be trained on,
-    SchemaMismatch when this release does not know its version.
-    """
-    named = where if isinstance(where, Path | str) else list(where)
-    opening = Opening(named, is_checked, foreign or ForeignOptions())
-    reader = ShardReader(name_of(where), open_store(opening), is_checked=is_checked)
-    reader.opening = opening
-    return reader
 
 
 class ShardReader:
@@ -89,9 +36,10 @@ class ShardReader:
     def __init__(self, folder: str, store: ShardStore, *, is_checked: bool = True) -> None:
         self.folder = folder
         """Where it was opened: a path or a URL."""
-        self.opening: Opening | None = None
-        """What `open_shards` was given."""
         self.is_checked = is_checked and store.is_checked
+        self.n_blocks_ahead = 1 if store.reads_ahead else 0
+        """Calls of `read_many` that are worth making before the samples of the last one are used:
+        so its requests are in flight meanwhile."""
         self._store = store
         manifest = store.manifest
         self.manifest = manifest
@@ -132,9 +80,12 @@ class ShardReader:
             raise ValueError(f"no such stream: start {start}, rank {rank} of {world}")
         position = start + (rank - start) % world
         block = _FIRST_BLOCK
+        asked: deque[Iterator[RawSample | BrokenSample]] = deque()
         while True:
             positions = position + world * np.arange(block, dtype=np.int64)
-            yield from _sound(self.read_many(self.order(seed, positions)))
+            asked.append(self.read_many(self.order(seed, positions)))
+            if len(asked) > self.n_blocks_ahead:
+                yield from _sound(asked.popleft())
             position += world * block
             block = min(2 * block, _LARGEST_BLOCK)
 
@@ -160,20 +111,34 @@ class ShardReader:
 
     def read_many(self, samples: npt.NDArray[np.int64]) -> Iterator[RawSample | BrokenSample]:
         """Samples by number, each in [0, n_samples), in the order given; a damaged one is told, not
-        raised. Raises ShardCorrupt where an index is missing or belongs to another tar."""
-        read, key_of = self._store.read, self._store.key
+        raised. What lies elsewhere is asked for at once, before the first sample is taken.
+
+        Raises ShardCorrupt where an index is missing or belongs to another tar; StorageError where
+        a server or a bucket does not answer.
+        """
+        places = self._places(samples)
+        return self._read(places, self._store.reading(places))
+
+    def _read(self, places: list[Place], read: Read) -> Iterator[RawSample | BrokenSample]:
+        key_of = self._store.key
+        # What was asked for ahead comes in one piece.
+        wide = 1 << 62 if self._store.reads_ahead else _WIDE
         # One read for the three members; the loop is written for speed: it runs for every sample.
-        for shard, key, crc32, start, span, cuts in self._places(samples):
+        for shard, key, crc32, start, span, cuts in places:
             image, image_end, json, json_end, text, text_end = cuts
             try:
-                if span < _WIDE:
+                if span < wide:
                     data = read(shard, start, span)
                     is_whole = len(data) == span
                     parts = data[image:image_end], data[json:json_end], data[text:text_end]
                 else:
-                    parts, is_whole = self._apart(shard, start, cuts)
+                    parts, is_whole = _apart(read, shard, start, cuts)
             except FileNotFoundError:
                 yield self._broken(shard, key, "missing_tar", "is missing: copy it again")
+                continue
+            except OSError as error:
+                sentence = f"cannot be read ({error.strerror}): see to its disk and its rights"
+                yield self._broken(shard, key, "unreadable", sentence)
                 continue
             if not is_whole:
                 yield self._broken(shard, key, "cut_short", f"ends before byte {start + span:,}")
@@ -199,14 +164,15 @@ class ShardReader:
             else:
                 yield RawSample(key_of(shard, key), parts[0], caption, parts[1])
 
-    def _places(self, samples: npt.NDArray[np.int64]) -> Iterator[_Place]:
-        """Where the members of samples lie."""
+    def _places(self, samples: npt.NDArray[np.int64]) -> list[Place]:
         shards = np.searchsorted(self._starts, samples, "right") - 1
         rows = samples - self._starts[shards]
         found = np.empty(len(samples), RECORD)
-        for shard in np.unique(shards):
-            mine = shards == shard
-            found[mine] = self._records_of(int(shard))[rows[mine]]
+        numbers = np.unique(shards).tolist()
+        self._store.will_need([number for number in numbers if number not in self._records])
+        for number in numbers:
+            mine = shards == number
+            found[mine] = self._records_of(number)[rows[mine]]
         members = [found[f"{part}_offset"].astype(np.int64) for part in _PARTS]
         ends = [at + found[f"{part}_bytes"] for at, part in zip(members, _PARTS, strict=True)]
         starts = np.minimum.reduce(members)
@@ -214,30 +180,17 @@ class ShardReader:
         cuts = (
             (place - starts).tolist() for pair in zip(members, ends, strict=True) for place in pair
         )
-        return zip(
-            shards.tolist(),
-            found["key"].tolist(),
-            found["crc32"].tolist(),
-            starts.tolist(),
-            spans.tolist(),
-            zip(*cuts, strict=True),
-            strict=True,
+        return list(
+            zip(
+                shards.tolist(),
+                found["key"].tolist(),
+                found["crc32"].tolist(),
+                starts.tolist(),
+                spans.tolist(),
+                zip(*cuts, strict=True),
+                strict=True,
+            )
         )
-
-    def _apart(
-        self, shard: int, start: int, cuts: tuple[int, ...]
-    ) -> tuple[tuple[bytes, bytes, bytes], bool]:
-        """Image, JSON and text of a sample between whose members others lie, which nobody wants;
-        and whether they are whole."""
-        image, image_end, json, json_end, text, text_end = cuts
-        read = self._store.read
-        parts = (
-            read(shard, start + image, image_end - image),
-            read(shard, start + json, json_end - json),
-            read(shard, start + text, text_end - text),
-        )
-        wanted = image_end - image + json_end - json + text_end - text
-        return parts, sum(map(len, parts)) == wanted
 
     def _broken(self, shard: int, field: bytes, reason: str, sentence: str) -> BrokenSample:
         name, key = self.manifest.shards[shard].name, self._store.key(shard, field)
@@ -249,7 +202,7 @@ class ShardReader:
         if records is None:
             records = self._records[number] = self._store.records(number)
             self._n_held += len(records)
-            while self._n_held > _HELD_RECORDS and len(self._records) > 1:
+            while self._n_held > HELD_RECORDS and len(self._records) > 1:
                 self._n_held -= len(self._records.popitem(last=False)[1])
         else:
             self._records.move_to_end(number)
@@ -261,3 +214,18 @@ def _sound(samples: Iterator[RawSample | BrokenSample]) -> Iterator[RawSample]:
         if isinstance(sample, BrokenSample):
             raise ShardCorrupt(sample.sentence)
         yield sample
+
+
+def _apart(
+    read: Read, shard: int, start: int, cuts: tuple[int, ...]
+) -> tuple[tuple[bytes, bytes, bytes], bool]:
+    """Image, JSON and text of a sample between whose members others lie, which nobody wants; and
+    whether they are whole."""
+    image, image_end, json, json_end, text, text_end = cuts
+    parts = (
+        read(shard, start + image, image_end - image),
+        read(shard, start + json, json_end - json),
+        read(shard, start + text, text_end - text),
+    )
+    wanted = image_end - image + json_end - json + text_end - text
+    return parts, sum(map(len, parts)) == wanted

@@ -6,7 +6,7 @@ epoch. Which sample stands at a position is computed, never drawn: so a stream s
 once, and every rank, worker and machine agrees on it. Broken samples are passed over and counted.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -17,7 +17,8 @@ import numpy.typing as npt
 from webpairs_core.errors import ShardCorrupt, ShardError
 from webpairs_core.keys import digest
 from webpairs_shards.read.permutation import permute
-from webpairs_shards.read.reader import BrokenSample, RawSample, ShardReader
+from webpairs_shards.read.reader import ShardReader
+from webpairs_shards.read.sample import BrokenSample, RawSample
 
 Numbers = npt.NDArray[np.int64]
 
@@ -41,6 +42,8 @@ class Mixture:
         self._shares = np.array(shares, np.int64)
         self.n_samples = int(self._ends[-1])
         """Samples of one epoch."""
+        self.n_blocks_ahead = max(reader.n_blocks_ahead for reader in self.readers)
+        """See `ShardReader`."""
         self.digest = digest(
             [
                 {
@@ -73,14 +76,14 @@ class Mixture:
         return sources, samples
 
     def read(self, seed: int, positions: Numbers) -> Iterator[RawSample | BrokenSample]:
-        """The samples at these positions, in their order; a broken one is told, not raised."""
+        """The samples at these positions, in their order; a broken one is told, not raised. What
+        lies elsewhere is asked for at once, before the first sample is taken."""
         sources, samples = self.locate(seed, positions)
         parts = {
             int(source): self.readers[source].read_many(samples[sources == source])
             for source in np.unique(sources)
         }
-        for source in sources.tolist():
-            yield next(parts[source])
+        return (next(parts[source]) for source in sources.tolist())
 
     @staticmethod
     def _share(reader: ShardReader, weight: float) -> int:
@@ -144,8 +147,7 @@ class ShardStream(Iterator[RawSample]):
 
     def _from(self, start: int) -> Iterator[RawSample]:
         options, n_broken = self.options, 0
-        for positions in self._blocks(start):
-            samples = self.mixture.read(options.seed, positions)
+        for positions, samples in self._asked(start):
             for position, sample in zip(positions.tolist(), samples, strict=True):
                 self.position = position - options.rank + options.world
                 if isinstance(sample, RawSample):
@@ -155,6 +157,16 @@ class ShardStream(Iterator[RawSample]):
                 self.broken[sample.shard, sample.reason] += 1
                 n_broken += 1
                 check_broken(n_broken, options.max_broken_in_a_row, sample)
+
+    def _asked(self, start: int) -> Iterator[tuple[Numbers, Iterator[RawSample | BrokenSample]]]:
+        """Blocks of samples that are on their way, with their positions."""
+        asked = deque[tuple[Numbers, Iterator[RawSample | BrokenSample]]]()
+        for positions in self._blocks(start):
+            asked.append((positions, self.mixture.read(self.options.seed, positions)))
+            if len(asked) > self.mixture.n_blocks_ahead:
+                yield asked.popleft()
+        while asked:
+            yield asked.popleft()
 
     def _blocks(self, start: int) -> Iterator[Numbers]:
         options = self.options

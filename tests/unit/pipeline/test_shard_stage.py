@@ -19,7 +19,7 @@ from webpairs_pipeline import shard_stage
 from webpairs_pipeline.run import Run
 from webpairs_pipeline.stages import STAGES, fingerprint, run_stage
 from webpairs_shards.check.verify import verify
-from webpairs_shards.read.reader import open_shards
+from webpairs_shards.read.open import open_shards
 
 SHARD_STAGE = next(spec for spec in STAGES if spec.name == "shard")
 SECTIONS: dict[str, Any] = {"shards": {"samples_per_shard": 7}, "seed": 3}

@@ -12,7 +12,7 @@ from webpairs_core.errors import NothingLeft
 from webpairs_core.files import file_sha256
 from webpairs_core.keys import is_validation
 from webpairs_shards.check.verify import verify
-from webpairs_shards.read.reader import open_shards
+from webpairs_shards.read.open import open_shards
 
 NO_DEDUP = {"near_duplicate_distance": -1}
 

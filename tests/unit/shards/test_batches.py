@@ -13,9 +13,9 @@ from PIL import Image
 from samples_fixture import build_shards
 from webpairs_core.errors import ShardCorrupt
 from webpairs_shards import Mixture, open_shards
+from webpairs_shards.batches import Batch, BatchLoader, BatchOptions
 from webpairs_shards.format.index import read_index
-from webpairs_shards.read.batches import Batch, BatchLoader, BatchOptions
-from webpairs_shards.read.pixels import centre_square, random_square
+from webpairs_shards.loader.pixels import centre_square, random_square
 
 N = 50
 

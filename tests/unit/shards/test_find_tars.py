@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from webpairs_core.errors import ShardError
-from webpairs_shards.read.find_tars import expand, find_tars
+from webpairs_shards.stores.foreign.find_tars import expand, find_tars
 
 
 @pytest.fixture

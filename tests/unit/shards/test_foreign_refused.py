@@ -12,8 +12,8 @@ import pytest
 from tars_of_others import JPEG, img2dataset_folder, pair, pairs, write_tar
 from webpairs_core.errors import ShardCorrupt, ShardError
 from webpairs_shards import open_shards
-from webpairs_shards.read.open_foreign import ForeignOptions
-from webpairs_shards.read.walk import Endings
+from webpairs_shards.stores.foreign.open import ForeignOptions
+from webpairs_shards.stores.foreign.walk import Endings
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_no_right_to_read_is_one_sentence(copy: Path, monkeypatch: pytest.Monkey
     def refuse(*words: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("webpairs_shards.read.open_foreign.os.open", refuse)
+    monkeypatch.setattr("webpairs_shards.stores.foreign.open.os.open", refuse)
     with pytest.raises(ShardCorrupt, match=r"00000\.tar cannot be read \(Permission denied\)"):
         open_shards(copy)
 

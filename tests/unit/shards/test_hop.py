@@ -10,7 +10,7 @@ import pytest
 
 from tars_of_others import pair, pairs, reading, write_tar
 from webpairs_core.errors import ShardCorrupt
-from webpairs_shards.read.hop import members
+from webpairs_shards.stores.foreign.hop import members
 
 LONG = "folder-" + "x" * 90 + "/" + "y" * 120
 

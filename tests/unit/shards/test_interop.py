@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from samples_fixture import build_shards
-from webpairs_shards.read.reader import open_shards
+from webpairs_shards.read.open import open_shards
 
 N = 25
 Found = dict[str, tuple[bytes, str, dict[str, object]]]

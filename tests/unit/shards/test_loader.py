@@ -22,12 +22,12 @@ from samples_fixture import build_shards
 from webpairs_core import errors
 from webpairs_core.errors import ShardCorrupt, StorageError, WebpairsError
 from webpairs_shards import Mixture, open_shards
-from webpairs_shards.read import loader as loader_module
-from webpairs_shards.read.batch import BatchJob
-from webpairs_shards.read.batches import Batch, BatchLoader, BatchOptions
-from webpairs_shards.read.frame import failed
-from webpairs_shards.read.loader import WorkerBatches
-from webpairs_shards.read.loader_worker import AHEAD
+from webpairs_shards.batches import Batch, BatchLoader, BatchOptions
+from webpairs_shards.loader import workers as loader_module
+from webpairs_shards.loader.batch import BatchJob
+from webpairs_shards.loader.frame import failed
+from webpairs_shards.loader.worker import AHEAD
+from webpairs_shards.loader.workers import WorkerBatches
 
 N = 40
 OPTIONS = BatchOptions(batch_size=4, image_size=32)
@@ -274,11 +274,14 @@ def test_a_dead_worker_is_found_though_somebody_holds_its_pipe(
 
 def test_damage_is_the_same_error_as_without_workers(tmp_path: Path) -> None:
     folder = build_shards(tmp_path, N, samples_per_shard=10)
-    (folder / "shard-000001.idx").write_bytes(b"no index")
+    whole = (folder / "shard-000001.idx").read_bytes()
     sentences = []
     for workers in (0, 2):
+        (folder / "shard-000001.idx").write_bytes(whole)
+        loader = _loader(folder, workers)
+        (folder / "shard-000001.idx").write_bytes(b"no index")
         with pytest.raises(ShardCorrupt) as raised:
-            list(islice(loader := _loader(folder, workers), 10))
+            list(islice(loader, 10))
         loader.mixture.readers[0].close()
         sentences.append(str(raised.value))
     assert sentences[0] == sentences[1]
@@ -328,8 +331,8 @@ def test_what_nobody_foresaw_is_one_sentence_and_a_traceback_on_stderr(
 ) -> None:
     folder = build_shards(tmp_path, N, samples_per_shard=10)
     loader = _loader(folder)
-    (folder / "shard-000001.tar").unlink()
-    (folder / "shard-000001.tar").mkdir()
+    (folder / "shard-000001.idx").unlink()
+    (folder / "shard-000001.idx").mkdir()
     with pytest.raises(WebpairsError, match=r"failed \(IsADirectoryError: .*on stderr$"):
         list(islice(loader, 10))
     assert "IsADirectoryError" in capfd.readouterr().err
@@ -354,7 +357,7 @@ def test_workers_read_as_the_reader_was_opened(tmp_path: Path) -> None:
 _PROGRAM = """
 import sys
 from webpairs_shards import Mixture, open_shards
-from webpairs_shards.read.batches import BatchLoader, BatchOptions
+from webpairs_shards.batches import BatchLoader, BatchOptions
 loader = BatchLoader(
     Mixture([(open_shards({folder!r}), 1)]), BatchOptions(batch_size=4, image_size=32), workers=2
 )

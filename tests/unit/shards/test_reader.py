@@ -12,7 +12,8 @@ import pytest
 
 from samples_fixture import build_shards
 from webpairs_core.errors import SchemaMismatch, ShardCorrupt, ShardError
-from webpairs_shards.read.reader import open_shards
+from webpairs_shards.read.open import open_shards
+from webpairs_shards.read.stream import Mixture, ShardStream, StreamOptions
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +127,14 @@ def test_checksums_may_be_left_out(copy: Path) -> None:
     tar = copy / "shard-000000.tar"
     _flip(tar, tar.read_bytes().index(sample.image) + 5)
     assert open_shards(copy, is_checked=False).read(3).image != sample.image
+
+
+def test_what_the_disk_does_not_give_is_a_broken_sample(tmp_path: Path) -> None:
+    folder = build_shards(tmp_path, 10, samples_per_shard=5)
+    reader = open_shards(folder)
+    tar = folder / "shard-000001.tar"
+    tar.rename(folder / "away")
+    tar.mkdir()
+    stream = ShardStream(Mixture([(reader, 1)]), StreamOptions(epochs=1))
+    assert len(list(stream)) == 5
+    assert stream.broken == {("shard-000001", "unreadable"): 5}

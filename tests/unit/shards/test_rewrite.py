@@ -16,7 +16,7 @@ from webpairs_core.errors import ShardCorrupt
 from webpairs_core.files import file_sha256
 from webpairs_shards.format.layout import SampleJson
 from webpairs_shards.format.manifest import ShardEntry, read_manifest
-from webpairs_shards.read.reader import open_shards
+from webpairs_shards.read.open import open_shards
 from webpairs_shards.write.rewrite import Shard, rewrite_shard
 from webpairs_shards.write.writer import ShardFiles, write_shard
 

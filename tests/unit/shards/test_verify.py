@@ -19,7 +19,8 @@ from webpairs_shards.check.judge import Members, judge_sample
 from webpairs_shards.check.verify import verify
 from webpairs_shards.format.index import write_index
 from webpairs_shards.format.layout import SampleJson, encode_json
-from webpairs_shards.read.reader import RawSample, open_shards
+from webpairs_shards.read.open import open_shards
+from webpairs_shards.read.sample import RawSample
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,10 @@ import torch
 from samples_fixture import build_shards
 from tiny_models import TINY
 from webpairs_core.errors import TrainError
-from webpairs_shards.read.reader import RawSample, ShardReader, open_shards
-from webpairs_shards.read.store import FolderStore
+from webpairs_shards.read.open import open_shards
+from webpairs_shards.read.reader import ShardReader
+from webpairs_shards.read.sample import RawSample
+from webpairs_shards.stores.store import FolderStore
 from webpairs_trainer.data import Batch, BatchPlan, batches
 from webpairs_trainer.tokenizer import CaptionTokenizer
 

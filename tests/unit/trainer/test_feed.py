@@ -8,7 +8,7 @@ import torch
 
 from samples_fixture import build_shards
 from webpairs_core.errors import TrainError
-from webpairs_shards.read.reader import open_shards
+from webpairs_shards.read.open import open_shards
 from webpairs_trainer.data import Batch, BatchPlan, batches
 from webpairs_trainer.feed import device_batches, worker_batches
 from webpairs_trainer.tokenizer import CaptionTokenizer
@@ -68,9 +68,11 @@ def test_damage_makes_batches_smaller_and_is_counted(
 
 def test_a_batch_of_nothing_says_what_to_do(tmp_path: Path, tokenizer: CaptionTokenizer) -> None:
     folder = build_shards(tmp_path, N)
+    stream = worker_batches(open_shards(folder), tokenizer, PLAN, 0)
     _spoil(folder, every=1)
     with pytest.raises(TrainError, match="webpairs verify"):
-        taken(folder, tokenizer, 1)
+        next(stream)
+    stream.close()
 
 
 def test_a_cpu_keeps_the_threads(shards: Path, tokenizer: CaptionTokenizer) -> None:

@@ -11,13 +11,13 @@ import msgspec
 from webpairs_core.errors import ShardCorrupt
 from webpairs_core.keys import digest
 from webpairs_shards.format.index import Records
-from webpairs_shards.read.counts import miscounted
-from webpairs_shards.read.find_tars import Where, find_tars
-from webpairs_shards.read.foreign import ForeignStore, ForeignTar
-from webpairs_shards.read.hop import Read
-from webpairs_shards.read.index_cache import IndexCache, KeptRecords
-from webpairs_shards.read.look import look_at_first, tell
-from webpairs_shards.read.walk import Endings, Walk, walk
+from webpairs_shards.stores.foreign.counts import miscounted
+from webpairs_shards.stores.foreign.find_tars import Where, find_tars
+from webpairs_shards.stores.foreign.hop import Read
+from webpairs_shards.stores.foreign.index_cache import IndexCache, KeptRecords
+from webpairs_shards.stores.foreign.store import ForeignStore, ForeignTar
+from webpairs_shards.stores.foreign.walk import Endings, Walk, walk
+from webpairs_shards.stores.look import look_at_first, tell
 
 _AHEAD = 4 << 20
 _SMALL_HOP = 256 << 10

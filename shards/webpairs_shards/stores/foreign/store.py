@@ -10,9 +10,11 @@ import msgspec
 from webpairs_core.errors import ShardCorrupt
 from webpairs_shards.format.index import Records
 from webpairs_shards.format.manifest import Manifest, ShardEntry
-from webpairs_shards.read.index_cache import KeptRecords
-from webpairs_shards.read.local_tars import LocalTars
-from webpairs_shards.read.walk import key_of, place_of
+from webpairs_shards.stores.foreign.index_cache import KeptRecords
+from webpairs_shards.stores.foreign.walk import key_of, place_of
+from webpairs_shards.stores.local_tars import LocalTars
+from webpairs_shards.stores.place import Place
+from webpairs_shards.stores.store import Read
 
 
 class ForeignTar(msgspec.Struct, frozen=True):
@@ -34,6 +36,7 @@ class ForeignStore:
     cache."""
 
     is_checked = False
+    reads_ahead = False
 
     def __init__(self, tars: Sequence[ForeignTar], name: str) -> None:
         self._shards = tars
@@ -79,9 +82,13 @@ class ForeignStore:
         except (ShardCorrupt, FileNotFoundError):
             return f"(byte {place_of(field)})"
 
-    def read(self, number: int, start: int, n_bytes: int) -> bytes:
+    def will_need(self, numbers: Sequence[int]) -> None:
         """See `ShardStore`."""
-        return self._tars.read(number, start, n_bytes)
+
+    def reading(self, places: Sequence[Place]) -> Read:
+        """See `ShardStore`."""
+        del places
+        return self._tars.read
 
     def close(self) -> None:
         """See `ShardStore`."""

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from webpairs_shards.read.pixels import DAMAGED, Pixels, centre_square, random_square
-from webpairs_shards.read.reader import BrokenSample, RawSample
+from webpairs_shards.loader.pixels import DAMAGED, Pixels, centre_square, random_square
+from webpairs_shards.read.sample import BrokenSample, RawSample
 from webpairs_shards.read.stream import Mixture, Numbers, check_broken
 
 Images = npt.NDArray[np.uint8]

@@ -17,8 +17,8 @@ from typing import Never
 
 from webpairs_core import errors
 from webpairs_core.errors import StorageError, WebpairsError
-from webpairs_shards.read.batch import BatchJob, BatchRows, Images
-from webpairs_shards.read.frame import Ended, Failed, receive
+from webpairs_shards.loader.batch import BatchJob, BatchRows, Images
+from webpairs_shards.loader.frame import Ended, Failed, receive
 
 _LOOK_EVERY_S = 1.0
 """While a batch is awaited: whether all workers live."""
@@ -144,6 +144,5 @@ def _error(told: Failed) -> WebpairsError:
 
 
 _MAIN = (
-    "import sys; from webpairs_shards.read.loader_worker import serve; "
-    "serve(*map(int, sys.argv[1:]))"
+    "import sys; from webpairs_shards.loader.worker import serve; serve(*map(int, sys.argv[1:]))"
 )

@@ -1,7 +1,7 @@
 """The look at what a training would read first, before it starts: what is wrong with each shard, in
 one sentence for all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from webpairs_shards.format.index import Records, checksum, read_index
 from webpairs_shards.format.layout import SIZES
 from webpairs_shards.format.manifest import Manifest, ShardEntry
 from webpairs_shards.image.sniff import SNIFF_BYTES, sniff
-from webpairs_shards.read.counts import read_counts
-from webpairs_shards.read.hop import Read
-from webpairs_shards.read.store import check_index
+from webpairs_shards.stores.foreign.counts import read_counts
+from webpairs_shards.stores.foreign.hop import Read
+from webpairs_shards.stores.store import check_index
 
 _THREADS = 16
 """For disks that seek: the look at a shard is two short reads."""
@@ -26,7 +26,7 @@ _AGAIN = "copy it again, or make the shards again (webpairs shard --fresh)"
 
 def check_folder(folder: Path, manifest: Manifest, *, is_checked: bool) -> None:
     """Hold a folder of ours against its manifest: each tar there and of its size, each .idx its
-    own, each first sample sound; sizes.json, where there is one, as the manifest.
+    own, one of its first samples sound; sizes.json, where there is one, as the manifest.
 
     Raises ShardCorrupt that names the first problem and counts the rest.
     """
@@ -63,14 +63,26 @@ def tell(problems: Sequence[str], more: str = "") -> None:
 
 def look_at_first(records: Records, read: Read) -> str | None:
     """What is wrong with the first samples of somebody's tar, in words that go on after its name;
-    None when nothing is. A sample with bad bytes is skipped while training, so only several of them
-    one after another are a reason not to start."""
+    None when nothing is."""
+
+    def wrong(record: np.void) -> str | None:
+        image = _part(record, "image", read, SNIFF_BYTES)
+        return _wrong_with(image, _part(record, "text", read))
+
+    return _first_ones(records, wrong)
+
+
+def _first_ones(records: Records, wrong: Callable[[np.void], str | None]) -> str | None:
+    """A sample with bad bytes is skipped while training and counted, so only several of them one
+    after another are a reason not to start."""
     found: list[str] = []
     for record in records[:_LOOKED_AT]:
-        wrong = _wrong_with(_part(record, "image", read, SNIFF_BYTES), _part(record, "text", read))
-        if wrong is None:
+        what = wrong(record)
+        if what is None:
             return None
-        found.append(wrong)
+        found.append(what)
+    if not found:
+        return None
     which = "its first sample" if len(found) == 1 else f"its first {len(found)} samples"
     return f"cannot be trained on: of {which}, the first has {found[0]}"
 
@@ -82,21 +94,21 @@ def _look_at(folder: Path, entry: ShardEntry, image_format: str, *, is_checked: 
         return wrong
     index = read_index(path)
     check_index(str(path), entry, index)
-    if not entry.samples:
-        return None
-    record = index.records[0]
+    wanted = _FORMATS.get(image_format)
     with tar.open("rb") as file:
 
         def read(start: int, n_bytes: int) -> bytes:
             file.seek(start)
             return file.read(n_bytes)
 
-        image, json, text = (_part(record, part, read) for part in ("image", "json", "text"))
-    where = f"{tar} is damaged in its first sample"
-    if is_checked and checksum(image, json, text) != record["crc32"]:
-        return f"{where}, whose checksum is another: {_AGAIN}"
-    wrong = _wrong_with(image, text, _FORMATS.get(image_format))
-    return f"{where}, which has {wrong}: {_AGAIN}" if wrong else None
+        def wrong(record: np.void) -> str | None:
+            image, json, text = (_part(record, part, read) for part in ("image", "json", "text"))
+            if is_checked and checksum(image, json, text) != record["crc32"]:
+                return "another checksum"
+            return _wrong_with(image, text, wanted)
+
+        found = _first_ones(index.records, wrong)
+    return f"{tar} {found}: {_AGAIN}" if found else None
 
 
 def _wrong_size(tar: Path, entry: ShardEntry) -> str | None:

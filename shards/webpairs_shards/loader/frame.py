@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from webpairs_core.errors import StorageError
-from webpairs_shards.read.batch import BatchRows, Images
+from webpairs_shards.loader.batch import BatchRows, Images
 
 _MESSAGE_BYTES = 2**16
 _SENTENCE = 10_000

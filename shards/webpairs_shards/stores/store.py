@@ -7,6 +7,7 @@ Tars are read by `pread`, not mapped, though a map is cheaper: where somebody cu
 a running reader, that is a broken sample then, and not a SIGBUS that kills the process.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,13 @@ import numpy as np
 from webpairs_core.errors import ShardCorrupt
 from webpairs_shards.format.index import Index, Records, read_index
 from webpairs_shards.format.manifest import Manifest, ShardEntry
-from webpairs_shards.read.local_tars import LocalTars
+from webpairs_shards.stores.local_tars import LocalTars
+from webpairs_shards.stores.place import Place
+
+Read = Callable[[int, int, int], bytes]
+"""Number of the shard, start and length in its tar → the bytes."""
+HELD_RECORDS = 2**24
+"""Records of indexes that a reader holds in memory at once, 64 bytes each: 1 GiB."""
 
 
 class ShardStore(Protocol):
@@ -24,6 +31,8 @@ class ShardStore(Protocol):
     manifest: Manifest
     is_checked: bool
     """Whether `records` have the CRC-32 of each sample."""
+    reads_ahead: bool
+    """Whether it gains by being told early what will be read."""
 
     def address(self, number: int) -> str:
         """Path or URL of a tar, for sentences."""
@@ -38,8 +47,14 @@ class ShardStore(Protocol):
         """The key of a sample whose record has `field` as its key."""
         ...
 
-    def read(self, number: int, start: int, n_bytes: int) -> bytes:
-        """Bytes of a tar, fewer where it ends before. Raises FileNotFoundError where it is gone."""
+    def will_need(self, numbers: Sequence[int]) -> None:
+        """Be told that `records` of these shards will be asked for."""
+        ...
+
+    def reading(self, places: Sequence[Place]) -> Read:
+        """What gives the bytes of these samples, which it will be asked for in this order. A store
+        may fetch them ahead, as long as somebody holds it. Calling it raises FileNotFoundError
+        where a tar is gone; the bytes are fewer where it ends before."""
         ...
 
     def close(self) -> None:
@@ -52,6 +67,7 @@ class FolderStore:
     """A folder of this machine: manifest, tars and .idx files."""
 
     is_checked = True
+    reads_ahead = False
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
@@ -76,9 +92,13 @@ class FolderStore:
         del number
         return field.hex()
 
-    def read(self, number: int, start: int, n_bytes: int) -> bytes:
+    def will_need(self, numbers: Sequence[int]) -> None:
+        """See `ShardStore`: the system reads ahead in files."""
+
+    def reading(self, places: Sequence[Place]) -> Read:
         """See `ShardStore`."""
-        return self._tars.read(number, start, n_bytes)
+        del places
+        return self._tars.read
 
     def close(self) -> None:
         """See `ShardStore`."""

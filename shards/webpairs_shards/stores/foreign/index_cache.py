@@ -17,8 +17,8 @@ import numpy as np
 
 from webpairs_core.errors import ShardCorrupt, StorageError
 from webpairs_shards.format.index import RECORD, Records
-from webpairs_shards.read.hop import BLOCK, Read
-from webpairs_shards.read.walk import Endings, Walk, walk
+from webpairs_shards.stores.foreign.hop import BLOCK, Read
+from webpairs_shards.stores.foreign.walk import Endings, Walk, walk
 
 _MAGIC = b"wpwalk01"
 _START = struct.Struct("<8sQ")

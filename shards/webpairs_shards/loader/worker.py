@@ -10,8 +10,8 @@ from types import TracebackType
 
 from webpairs_core.errors import StorageError, WebpairsError
 from webpairs_core.process import die_with
-from webpairs_shards.read.batch import BatchJob, make_batches
-from webpairs_shards.read.frame import Ended, Failed, Outbox, failed
+from webpairs_shards.loader.batch import BatchJob, make_batches
+from webpairs_shards.loader.frame import Ended, Failed, Outbox, failed
 
 AHEAD = 2
 """Batches that a worker makes before the loader has taken the first of them."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from webpairs_core.errors import ShardCorrupt
 from webpairs_shards.format.index import RECORD, Records
-from webpairs_shards.read.hop import Member, Read, members
+from webpairs_shards.stores.foreign.hop import Member, Read, members
 
 IMAGES = ("jpg", "png", "jpeg", "webp")
 """Endings that are images unless the user names some; open_clip's, in its order."""

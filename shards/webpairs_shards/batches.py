@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from webpairs_shards.read.batch import BatchJob, BatchOptions, BatchRows, Images, make_batches
-from webpairs_shards.read.loader import WorkerBatches
+from webpairs_shards.loader.batch import BatchJob, BatchOptions, BatchRows, Images, make_batches
+from webpairs_shards.loader.workers import WorkerBatches
 from webpairs_shards.read.stream import Mixture, position_of, stream_state
 
 __all__ = ["Batch", "BatchLoader", "BatchOptions", "ShardBatches"]

@@ -1,0 +1,1 @@
+"""Batches out of shards, and the processes that make them."""

@@ -1,0 +1,1 @@
+"""Places where shards lie: a folder, a server or a bucket, tars of others."""

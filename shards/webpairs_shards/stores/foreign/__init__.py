@@ -1,0 +1,1 @@
+"""WebDataset tars that this project did not write."""
