@@ -89,9 +89,9 @@ def _first_ones(records: Records, wrong: Callable[[np.void], str | None]) -> str
 
 def _look_at(folder: Path, entry: ShardEntry, image_format: str, *, is_checked: bool) -> str | None:
     tar, path = folder / f"{entry.name}.tar", folder / f"{entry.name}.idx"
-    wrong = _wrong_size(tar, entry)
-    if wrong:
-        return wrong
+    resized = _wrong_size(tar, entry)
+    if resized:
+        return resized
     index = read_index(path)
     check_index(str(path), entry, index)
     wanted = _FORMATS.get(image_format)
