@@ -353,7 +353,7 @@ def told(reader: ShardReader, index: int) -> Any:
 @pytest.fixture
 def one_open_tar(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that must let go of a tar to open the next one."""
-    monkeypatch.setattr("webpairs_shards.stores.store._OPEN_TARS", 1)
+    monkeypatch.setattr("webpairs_shards.stores.local_tars._OPEN_TARS", 1)
 
 
 @pytest.mark.parametrize("seen", [[], [0], [0, 10, 20]])
