@@ -1,6 +1,6 @@
 """The trainer on a GPU: the model alone on batches that lie there, the loader alone, and the whole
 training from shards to a checkpoint. Prints samples/s, and the model FLOPs utilisation (MFU): the
-operations of trainer/webpairs_trainer/flops.py against the card's dense bf16 peak. Texts count with
+operations of webpairs_trainer/model/flops.py against the card's dense bf16 peak. Texts count with
 the tokens that were computed. On a CPU it runs as well, for small models, without an MFU."""
 
 import argparse
@@ -16,15 +16,15 @@ import torch
 
 from made_shards import make_shards
 from webpairs_shards.read.open import open_shards
-from webpairs_trainer.architecture import ModelConfig, load_config
-from webpairs_trainer.data import Batch, BatchPlan
-from webpairs_trainer.feed import worker_batches
-from webpairs_trainer.flops import TRAINED, forward_flop
-from webpairs_trainer.model import build_model
-from webpairs_trainer.optimise import LaterFigures, make_learner, training_step
+from webpairs_trainer.data.batches import Batch, BatchPlan
+from webpairs_trainer.data.feed import worker_batches
+from webpairs_trainer.model.architecture import ModelConfig, load_config
+from webpairs_trainer.model.clip import build_model
+from webpairs_trainer.model.flops import TRAINED, forward_flop
 from webpairs_trainer.options import TrainSection
-from webpairs_trainer.tokenizer import CaptionTokenizer
-from webpairs_trainer.train import TrainJob, train
+from webpairs_trainer.text.tokenizer import CaptionTokenizer
+from webpairs_trainer.train.loop import TrainJob, train
+from webpairs_trainer.train.optimise import LaterFigures, make_learner, training_step
 
 PEAK_TFLOPS = {"H100": 989, "H200": 989, "A100": 312, "L40S": 362, "B200": 2250}
 """Dense bf16 by the vendor's data sheets, for cards whose name holds the word."""

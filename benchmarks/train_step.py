@@ -14,12 +14,12 @@ import torch
 from make_samples import make_samples
 from measure import Cost, cost_of, report
 from webpairs_shards.read.open import open_shards
-from webpairs_trainer.architecture import load_config
-from webpairs_trainer.data import BatchPlan, batches
-from webpairs_trainer.model import build_model
-from webpairs_trainer.optimise import make_learner, training_step
+from webpairs_trainer.data.batches import BatchPlan, batches
+from webpairs_trainer.model.architecture import load_config
+from webpairs_trainer.model.clip import build_model
 from webpairs_trainer.options import TrainSection
-from webpairs_trainer.tokenizer import CaptionTokenizer
+from webpairs_trainer.text.tokenizer import CaptionTokenizer
+from webpairs_trainer.train.optimise import make_learner, training_step
 
 BATCH = 128
 N_WARM = 5

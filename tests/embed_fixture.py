@@ -10,9 +10,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
 
 from tiny_models import TINY
-from webpairs_trainer.checkpoint import model_bytes
-from webpairs_trainer.model import CLIP, build_model
-from webpairs_trainer.tokenizer import CaptionTokenizer
+from webpairs_trainer.checkpoints.ours import model_bytes
+from webpairs_trainer.model.clip import CLIP, build_model
+from webpairs_trainer.text.tokenizer import CaptionTokenizer
 
 CAPTIONS = [f"a photo of {n} red kites over the old harbour" for n in range(40)]
 FRAME = ["<|startoftext|>", "<|endoftext|>"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from webpairs_trainer.architecture import ModelConfig, TextConfig, VisionConfig
+from webpairs_trainer.model.architecture import ModelConfig, TextConfig, VisionConfig
 
 TINY = ModelConfig(
     embed_dim=16,

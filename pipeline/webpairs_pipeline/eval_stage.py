@@ -26,10 +26,10 @@ def _scores(run: Run, stage: Stage, model: Path) -> list[dict[str, Any]]:
     try:
         import torch
 
-        from webpairs_trainer.checkpoint import load_model
-        from webpairs_trainer.labelled import load_labelled
-        from webpairs_trainer.prompts import load_templates
-        from webpairs_trainer.zeroshot import Judge, zero_shot
+        from webpairs_trainer.checkpoints.ours import load_model
+        from webpairs_trainer.evaluate.labelled import load_labelled
+        from webpairs_trainer.evaluate.prompts import load_templates
+        from webpairs_trainer.evaluate.zeroshot import Judge, zero_shot
     except ModuleNotFoundError as error:
         raise TrainError(
             f"eval needs {error.name}: `make train` installs it, or pip install webpairs[train]"

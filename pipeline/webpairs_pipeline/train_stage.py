@@ -27,7 +27,7 @@ def run(run: Run, stage: Stage) -> Made:
 
 def _train(run: Run, stage: Stage) -> None:
     try:
-        from webpairs_trainer.train import TrainJob, model_files, train
+        from webpairs_trainer.train.loop import TrainJob, model_files, train
     except ModuleNotFoundError as error:
         raise TrainError(
             f"training needs {error.name}: `make train` installs it, or pip install webpairs[train]"

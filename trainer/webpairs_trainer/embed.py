@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from webpairs_core.errors import RecipeError, TrainError
-from webpairs_trainer.architecture import ModelConfig, check_config
-from webpairs_trainer.checkpoint import load_model, read_tensors
-from webpairs_trainer.clip_tokenizer import ClipTokenizer
-from webpairs_trainer.model import CLIP, PIXEL_MEAN, PIXEL_STD, build_model
+from webpairs_trainer.checkpoints.ours import load_model, read_tensors
+from webpairs_trainer.data.transforms import DAMAGED, Pixels, centre_square, decode
+from webpairs_trainer.model.architecture import ModelConfig, check_config
+from webpairs_trainer.model.clip import CLIP, PIXEL_MEAN, PIXEL_STD, build_model
 from webpairs_trainer.options import OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS
-from webpairs_trainer.tokenizer import CaptionTokenizer, pad
-from webpairs_trainer.transforms import DAMAGED, Pixels, centre_square, decode
+from webpairs_trainer.text.clip_tokenizer import ClipTokenizer
+from webpairs_trainer.text.tokenizer import CaptionTokenizer, pad
 
 Vectors = npt.NDArray[np.float32]
 Channels = tuple[float, float, float]

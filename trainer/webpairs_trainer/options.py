@@ -43,7 +43,7 @@ class TrainSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """One training run. Defaults are the CLIP paper's where the data's size does not matter."""
 
     model: str = "ViT-B-32"
-    """A model in trainer/webpairs_trainer/models/, or the path of an open_clip model JSON."""
+    """A model in trainer/webpairs_trainer/model/models/, or the path of an open_clip model JSON."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU if torch sees one."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"

@@ -6,7 +6,7 @@ import pytest
 
 from tiny_models import TINY, write_config
 from webpairs_core.errors import RecipeError
-from webpairs_trainer.architecture import load_config
+from webpairs_trainer.model.architecture import load_config
 
 
 def test_a_path_is_read(tmp_path: Path) -> None:

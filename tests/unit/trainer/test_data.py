@@ -15,8 +15,8 @@ from webpairs_shards.read.open import open_shards
 from webpairs_shards.read.reader import ShardReader
 from webpairs_shards.read.sample import RawSample
 from webpairs_shards.stores.store import FolderStore
-from webpairs_trainer.data import Batch, BatchPlan, batches
-from webpairs_trainer.tokenizer import CaptionTokenizer
+from webpairs_trainer.data.batches import Batch, BatchPlan, batches
+from webpairs_trainer.text.tokenizer import CaptionTokenizer
 
 N = 24
 PLAN = BatchPlan(seed=3, batch_size=5, image_size=16, context_length=24, crop_scale=0.4)

@@ -13,9 +13,9 @@ from torch.nn import functional as F  # noqa: N812 - torch's own convention
 from embed_fixture import CAPTIONS, clip_vocabulary, open_clip_checkpoint, our_checkpoint
 from image_files import saved
 from webpairs_core.errors import TrainError
-from webpairs_trainer.checkpoint import load_model
-from webpairs_trainer.clip_tokenizer import ClipTokenizer
+from webpairs_trainer.checkpoints.ours import load_model
 from webpairs_trainer.embed import load_embedder
+from webpairs_trainer.text.clip_tokenizer import ClipTokenizer
 
 TEXTS = ["a red kite", *CAPTIONS[:6], "", "부엌 창가에 앉은 고양이", "harbour " * 200]
 

@@ -9,9 +9,9 @@ import torch
 from samples_fixture import build_shards
 from webpairs_core.errors import TrainError
 from webpairs_shards.read.open import open_shards
-from webpairs_trainer.data import Batch, BatchPlan, batches
-from webpairs_trainer.feed import device_batches, worker_batches
-from webpairs_trainer.tokenizer import CaptionTokenizer
+from webpairs_trainer.data.batches import Batch, BatchPlan, batches
+from webpairs_trainer.data.feed import device_batches, worker_batches
+from webpairs_trainer.text.tokenizer import CaptionTokenizer
 
 N = 24
 PLAN = BatchPlan(seed=3, batch_size=6, image_size=16, context_length=24, crop_scale=0.9, threads=2)

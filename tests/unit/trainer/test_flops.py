@@ -6,9 +6,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from tiny_models import TINY
-from webpairs_trainer.architecture import ModelConfig, TextConfig, VisionConfig, load_config
-from webpairs_trainer.flops import forward_flop
-from webpairs_trainer.model import build_model
+from webpairs_trainer.model.architecture import ModelConfig, TextConfig, VisionConfig, load_config
+from webpairs_trainer.model.clip import build_model
+from webpairs_trainer.model.flops import forward_flop
 
 WIDE = ModelConfig(
     embed_dim=24,

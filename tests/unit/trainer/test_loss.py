@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-from webpairs_trainer.loss import clip_loss
+from webpairs_trainer.train.loss import clip_loss
 
 
 def reference(images: np.ndarray, texts: np.ndarray, scale: float) -> float:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from tiny_models import TINY
-from webpairs_trainer.architecture import MODELS, ModelConfig, load_config
-from webpairs_trainer.loss import clip_loss
-from webpairs_trainer.model import CLIP, build_model
+from webpairs_trainer.model.architecture import MODELS, ModelConfig, load_config
+from webpairs_trainer.model.clip import CLIP, build_model
+from webpairs_trainer.train.loss import clip_loss
 
 BLOCK = (
     "ln_1.weight",

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from webpairs_trainer.pace import Pace, mark, seconds
+from webpairs_trainer.train.pace import Pace, mark, seconds
 
 
 def test_marks_follow_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:

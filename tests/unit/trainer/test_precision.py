@@ -7,10 +7,10 @@ import torch
 
 from tiny_models import TINY
 from webpairs_core.errors import TrainError
-from webpairs_trainer.data import Batch
-from webpairs_trainer.model import CLIP, build_model, patches, patches_by_matrix
-from webpairs_trainer.optimise import Learner, StepFigures, make_learner, training_step
+from webpairs_trainer.data.batches import Batch
+from webpairs_trainer.model.clip import CLIP, build_model, patches, patches_by_matrix
 from webpairs_trainer.options import TrainSection
+from webpairs_trainer.train.optimise import Learner, StepFigures, make_learner, training_step
 
 
 def batch(seed: int = 0, n: int = 8) -> Batch:

@@ -9,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 pytest.importorskip("triton", reason="Triton comes with torch for GPUs")
-from webpairs_trainer.short_attention import short_attention
+from webpairs_trainer.model.short_attention import short_attention
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SHAPES = [(2, 17, 2, 32), (1, 24, 3, 16), (1, 50, 2, 64), (1, 77, 1, 64), (1, 128, 1, 64)]

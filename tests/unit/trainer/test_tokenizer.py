@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webpairs_core.errors import TrainError
-from webpairs_trainer.tokenizer import CaptionTokenizer, pad
+from webpairs_trainer.text.tokenizer import CaptionTokenizer, pad
 
 CAPTIONS = [f"a photo of {n} red kites over the old harbour" for n in range(40)]
 CAPTIONS += [f"부엌 창가에 앉은 고양이 {n}" for n in range(40)]

@@ -15,13 +15,14 @@ import torch
 from samples_fixture import build_shards
 from tiny_models import TINY, write_config
 from webpairs_core.errors import RecipeError, TrainError
-from webpairs_trainer import optimise
-from webpairs_trainer.checkpoint import Progressed, load_model, load_training, save_training
-from webpairs_trainer.metrics import MetricsLog, StepRow, read_metrics
-from webpairs_trainer.model import build_model
-from webpairs_trainer.optimise import learning_rate, make_learner, make_optimizer
+from webpairs_trainer.checkpoints.ours import load_model
+from webpairs_trainer.model.clip import build_model
 from webpairs_trainer.options import TrainSection
-from webpairs_trainer.train import TrainJob, model_files, total_steps, train
+from webpairs_trainer.train import optimise
+from webpairs_trainer.train.loop import TrainJob, model_files, total_steps, train
+from webpairs_trainer.train.optimise import learning_rate, make_learner, make_optimizer
+from webpairs_trainer.train.resume import Progressed, load_training, save_training
+from webpairs_trainer.train.rows import MetricsLog, StepRow, read_metrics
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_an_interrupted_run_goes_on_with_the_same_losses(
             raise KeyboardInterrupt
         return real_step(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("webpairs_trainer.train.training_step", stop_in_the_seventh)
+    monkeypatch.setattr("webpairs_trainer.train.loop.training_step", stop_in_the_seventh)
     with pytest.raises(KeyboardInterrupt):
         train(stopped)
     assert len(read_metrics(stopped.work / "metrics.jsonl")) == 6
@@ -99,7 +100,7 @@ _CHILD = """
 import sys
 from pathlib import Path
 import msgspec
-from webpairs_trainer.train import TrainJob, train
+from webpairs_trainer.train.loop import TrainJob, train
 job = msgspec.json.decode(sys.stdin.read(), type=TrainJob, dec_hook=lambda kind, value: kind(value))
 train(job)
 """
@@ -257,7 +258,7 @@ def test_lower_types_resume_with_the_same_losses(
         if n_saved == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("webpairs_trainer.train.save_training", stop_after_the_fifth)
+    monkeypatch.setattr("webpairs_trainer.train.loop.save_training", stop_after_the_fifth)
     with pytest.raises(KeyboardInterrupt):
         train(stopped)
     monkeypatch.undo()

@@ -5,7 +5,7 @@ import random
 
 from PIL import Image
 
-from webpairs_trainer.transforms import centre_square, decode, random_square
+from webpairs_trainer.data.transforms import centre_square, decode, random_square
 
 
 def test_a_picture_may_be_taller_than_wide() -> None:

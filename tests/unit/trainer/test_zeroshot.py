@@ -12,11 +12,11 @@ from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from tiny_models import TINY
 from webpairs_core.errors import RecipeError, TrainError
-from webpairs_trainer.labelled import load_labelled
-from webpairs_trainer.model import CLIP
-from webpairs_trainer.prompts import fill, load_templates
-from webpairs_trainer.tokenizer import CaptionTokenizer
-from webpairs_trainer.zeroshot import Judge, class_features, wilson, zero_shot
+from webpairs_trainer.evaluate.labelled import load_labelled
+from webpairs_trainer.evaluate.prompts import fill, load_templates
+from webpairs_trainer.evaluate.zeroshot import Judge, class_features, wilson, zero_shot
+from webpairs_trainer.model.clip import CLIP
+from webpairs_trainer.text.tokenizer import CaptionTokenizer
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 SENTENCES = [f"a photo of a {colour}." for colour in COLOURS] * 3

@@ -6,7 +6,7 @@ half of it is masked: that is the convention of published figures (ViT-B/32 at 7
 forward).
 """
 
-from webpairs_trainer.architecture import ModelConfig, VisionConfig
+from webpairs_trainer.model.architecture import ModelConfig, VisionConfig
 
 TRAINED = 3
 """A training step is three forward passes: the way back has two products for each one."""

@@ -18,24 +18,25 @@ from webpairs_core.errors import TrainError
 from webpairs_core.progress import Progress
 from webpairs_shards.read.open import open_shards
 from webpairs_shards.read.reader import ShardReader
-from webpairs_trainer.architecture import ModelConfig, load_config
-from webpairs_trainer.checkpoint import Progressed, load_training, model_bytes, save_training
-from webpairs_trainer.data import Batch, BatchPlan
-from webpairs_trainer.feed import device_batches
-from webpairs_trainer.flops import TRAINED, forward_flop
-from webpairs_trainer.metrics import MetricsLog, StepRow, read_metrics
-from webpairs_trainer.model import CLIP, build_model
-from webpairs_trainer.optimise import (
+from webpairs_trainer.checkpoints.ours import model_bytes
+from webpairs_trainer.data.batches import Batch, BatchPlan
+from webpairs_trainer.data.feed import device_batches
+from webpairs_trainer.model.architecture import ModelConfig, load_config
+from webpairs_trainer.model.clip import CLIP, build_model
+from webpairs_trainer.model.flops import TRAINED, forward_flop
+from webpairs_trainer.options import TrainSection
+from webpairs_trainer.text.tokenizer import CaptionTokenizer
+from webpairs_trainer.train.optimise import (
     LaterFigures,
     Learner,
     learning_rate,
     make_learner,
     training_step,
 )
-from webpairs_trainer.options import TrainSection
-from webpairs_trainer.pace import Mark, Pace, mark, seconds
-from webpairs_trainer.plot import training_png
-from webpairs_trainer.tokenizer import CaptionTokenizer
+from webpairs_trainer.train.pace import Mark, Pace, mark, seconds
+from webpairs_trainer.train.plot import training_png
+from webpairs_trainer.train.resume import Progressed, load_training, save_training
+from webpairs_trainer.train.rows import MetricsLog, StepRow, read_metrics
 
 logger = logging.getLogger(__name__)
 

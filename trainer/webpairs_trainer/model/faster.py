@@ -2,7 +2,7 @@
 
 import torch
 
-from webpairs_trainer.model import CLIP, Block, Transformer
+from webpairs_trainer.model.clip import CLIP, Block, Transformer
 
 
 def compile_parts(model: CLIP) -> None:
@@ -18,7 +18,7 @@ def compile_parts(model: CLIP) -> None:
 def fuse_attention(tower: Transformer) -> None:
     """Let a tower use the kernels of short_attention.py where its texts are short enough. Needs a
     GPU and Triton."""
-    from webpairs_trainer.short_attention import DEPTHS, MAX_TOKENS
+    from webpairs_trainer.model.short_attention import DEPTHS, MAX_TOKENS
 
     for block in _blocks(tower):
         depth = block.attn.out_proj.in_features // block.attn.heads

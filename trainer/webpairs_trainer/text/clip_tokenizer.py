@@ -14,7 +14,7 @@ import msgspec
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from webpairs_core.errors import TrainError
-from webpairs_trainer.tokenizer import CaptionTokenizer
+from webpairs_trainer.text.tokenizer import CaptionTokenizer
 
 # What is one piece before byte pairs are joined.
 _PIECES = (

@@ -21,8 +21,8 @@ from torch import Tensor
 from webpairs_core.errors import TrainError
 from webpairs_shards.read.reader import ShardReader
 from webpairs_shards.read.sample import RawSample
-from webpairs_trainer.tokenizer import CaptionTokenizer, pad
-from webpairs_trainer.transforms import DAMAGED, Pixels, decode, random_square
+from webpairs_trainer.data.transforms import DAMAGED, Pixels, decode, random_square
+from webpairs_trainer.text.tokenizer import CaptionTokenizer, pad
 
 MAX_BROKEN_IN_A_ROW = 100
 """Damaged images after which training stops: by then it is no accident."""

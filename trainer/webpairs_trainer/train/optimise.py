@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from webpairs_core.errors import TrainError
-from webpairs_trainer.data import Batch
-from webpairs_trainer.faster import compile_parts, fuse_attention
-from webpairs_trainer.loss import clip_loss
-from webpairs_trainer.model import CLIP, LOGIT_SCALE_MAX
+from webpairs_trainer.data.batches import Batch
+from webpairs_trainer.model.clip import CLIP, LOGIT_SCALE_MAX
+from webpairs_trainer.model.faster import compile_parts, fuse_attention
 from webpairs_trainer.options import TrainSection
+from webpairs_trainer.train.loss import clip_loss
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

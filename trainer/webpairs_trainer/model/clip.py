@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 from torch.utils.checkpoint import checkpoint
 
-from webpairs_trainer.architecture import ModelConfig, TextConfig, VisionConfig
+from webpairs_trainer.model.architecture import ModelConfig, TextConfig, VisionConfig
 
 # Channel means and deviations of OpenAI's training images, RGB in 0..1 (openai/CLIP, clip/clip.py).
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from webpairs_trainer.metrics import StepRow
+from webpairs_trainer.train.rows import StepRow
 
 
 def training_png(rows: Sequence[StepRow], title: str, batch_size: int) -> bytes:

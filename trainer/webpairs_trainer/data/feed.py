@@ -16,8 +16,8 @@ from webpairs_core.errors import TrainError
 from webpairs_shards.batches import BatchLoader, BatchOptions
 from webpairs_shards.read.reader import ShardReader
 from webpairs_shards.read.stream import Mixture, stream_state
-from webpairs_trainer.data import Batch, BatchPlan, batches
-from webpairs_trainer.tokenizer import CaptionTokenizer, pad
+from webpairs_trainer.data.batches import Batch, BatchPlan, batches
+from webpairs_trainer.text.tokenizer import CaptionTokenizer, pad
 
 _AHEAD = 2
 """Batches that are on the GPU, or on their way, before they are asked for."""

@@ -1,7 +1,7 @@
-"""Checkpoints: what a killed run goes on from, and what a finished one leaves.
+"""Finished models: OUT/models/NAME.
 
-The finished one is what open_clip's training writes (`epoch`, `name`, `state_dict`). Both are
-loaded with `weights_only=True`, so that a file from elsewhere cannot run code.
+The checkpoint is what open_clip's training writes (`epoch`, `name`, `state_dict`). It is loaded
+with `weights_only=True`, so that a file from elsewhere cannot run code.
 """
 
 import io
@@ -12,53 +12,18 @@ from typing import Any
 import msgspec
 import torch
 
-from webpairs_core import files
 from webpairs_core.errors import TrainError
-from webpairs_trainer.architecture import ModelConfig
-from webpairs_trainer.model import CLIP, build_model
-from webpairs_trainer.optimise import Learner
-from webpairs_trainer.tokenizer import CaptionTokenizer
+from webpairs_trainer.model.architecture import ModelConfig
+from webpairs_trainer.model.clip import CLIP, build_model
+from webpairs_trainer.text.tokenizer import CaptionTokenizer
 
 MODEL_FILES = ("checkpoint.pt", "model.json", "tokenizer.json")
 """What it takes to use a finished model."""
 
 
-class Progressed(msgspec.Struct, frozen=True):
-    """How far a run has come: with weights and optimiser, the whole state of a training."""
-
-    step: int = 0
-    """Steps done."""
-    position: int = 0
-    """Samples taken from the stream."""
-    n_broken: int = 0
-    """Of these, images that could not be decoded."""
-
-
-def save_training(path: Path, learner: Learner, progressed: Progressed) -> None:
-    """Replace the checkpoint of an unfinished run as a whole; a crash leaves the old one."""
-    state = {
-        "state_dict": learner.model.state_dict(),
-        "optimizer": learner.optimizer.state_dict(),
-        "scaler": learner.scaler.state_dict(),
-        "progressed": msgspec.to_builtins(progressed),
-    }
-    files.write_atomic(path, _to_bytes(state))
-
-
-def load_training(path: Path, learner: Learner) -> Progressed:
-    """Go on from a checkpoint; without one, from the start."""
-    if not path.exists():
-        return Progressed()
-    found = read_tensors(path)
-    learner.model.load_state_dict(found["state_dict"])
-    learner.optimizer.load_state_dict(found["optimizer"])
-    learner.scaler.load_state_dict(found["scaler"])
-    return msgspec.convert(found["progressed"], Progressed)
-
-
 def model_bytes(name: str, epoch: float, model: CLIP) -> bytes:
     """The content of a finished model's checkpoint.pt."""
-    return _to_bytes({"epoch": epoch, "name": name, "state_dict": model.state_dict()})
+    return to_bytes({"epoch": epoch, "name": name, "state_dict": model.state_dict()})
 
 
 def load_model(folder: Path) -> tuple[CLIP, CaptionTokenizer, ModelConfig]:
@@ -83,7 +48,8 @@ def load_model(folder: Path) -> tuple[CLIP, CaptionTokenizer, ModelConfig]:
     return model.eval(), tokenizer, config
 
 
-def _to_bytes(state: dict[str, Any]) -> bytes:
+def to_bytes(state: dict[str, Any]) -> bytes:
+    """What `torch.save` writes."""
     stream = io.BytesIO()
     torch.save(state, stream)
     return stream.getvalue()

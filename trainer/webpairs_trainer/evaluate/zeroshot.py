@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from webpairs_core.errors import TrainError
-from webpairs_trainer.architecture import ModelConfig
-from webpairs_trainer.labelled import LabelledSet
-from webpairs_trainer.model import CLIP
-from webpairs_trainer.prompts import fill
-from webpairs_trainer.tokenizer import CaptionTokenizer, pad
-from webpairs_trainer.transforms import DAMAGED, Pixels, centre_square, decode
+from webpairs_trainer.data.transforms import DAMAGED, Pixels, centre_square, decode
+from webpairs_trainer.evaluate.labelled import LabelledSet
+from webpairs_trainer.evaluate.prompts import fill
+from webpairs_trainer.model.architecture import ModelConfig
+from webpairs_trainer.model.clip import CLIP
+from webpairs_trainer.text.tokenizer import CaptionTokenizer, pad
 
 _Z_95 = 1.959964
 """The 97.5 % point of the normal distribution."""
